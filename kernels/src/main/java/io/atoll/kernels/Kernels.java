@@ -1,0 +1,252 @@
+package io.atoll.kernels;
+
+import java.lang.foreign.MemorySegment;
+
+/// One CPU kernel family: the operations of a decoder layer over f32 rows.
+///
+/// **The arithmetic is part of the contract.** Every implementation takes the sums below in the stated order, with IEEE
+/// single precision, fused multiply-add where `fma` is written and nowhere else. Hence a row's result does not depend on the
+/// other rows of the call, on how outputs or heads are split over calls and threads, or on the implementation. The
+/// building blocks:
+///
+/// - **ascending**: one accumulator, from 0, over the index from low to high.
+/// - **lanes**: 16 accumulators, element `i` goes to lane `i mod 16` in ascending order by `fma`; then lanes fold in
+///   halves: `l += l + 8`, `l += l + 4`, `l += l + 2`, `l += l + 1`.
+/// - **exp**: `n = rint(x * log2(e))`, `r = fma(n, -0.693359375, x)`, `r = fma(n, 2.12194440e-4, r)`, a polynomial of
+///   degree 7 in `r` by `fma`, times `2^n`; 0 below -87.3, and above 88.3 the value at 88.3. Relative error below
+///   2e-7.
+/// - **sigmoid(x)** is `1 / (1 + exp(-x))`; **silu(x)** is `x / (1 + exp(-x))`; division and square root are IEEE's.
+///
+/// Segments are native memory in the machine's byte order (little-endian), `float` unless stated, and aligned to 4 bytes.
+/// Shapes are row-major. Nothing is allocated and nothing blocks. Sizes are the caller's promise; implementations check
+/// segment bounds where that costs nothing measurable. An output may not overlap an input unless stated.
+public interface Kernels {
+    KernelClass kernelClass();
+
+    /// `y[r, o] = sum over c of w[o, c] x[r, c]`, ascending in `c` by `fma(w, x, acc)`, for `F32` and `BF16` weights.
+    ///
+    /// @param x `[rows, w.cols()]`
+    /// @param y row `r` starts at float `r * yStride`; outputs of the groups `groupBegin` to `groupEnd - 1` are
+    ///     overwritten, padding outputs are not written
+    void matMul(
+            PackedMatrix w,
+            MemorySegment x,
+            int rows,
+            MemorySegment y,
+            int yStride,
+            int groupBegin,
+            int groupEnd);
+
+    /// The same for `Q8` weights and quantised rows: for each block of 32 columns, ascending, the exact integer dot
+    /// product `d` and `acc = fma(float(d) * xScale, wScale, acc)`.
+    ///
+    /// @param q int8 `[rows, w.cols()]` from [#quantizeRows]
+    /// @param scales `[rows, w.cols() / 32]`
+    void matMulQ8(
+            PackedMatrix w,
+            MemorySegment q,
+            MemorySegment scales,
+            int rows,
+            MemorySegment y,
+            int yStride,
+            int groupBegin,
+            int groupEnd);
+
+    /// Symmetric int8 rows: for each block of 32, `scale = max|x| / 127`, `q = rint(x * (1 / scale))` (half to even), 0
+    /// where the scale is 0.
+    ///
+    /// @param cols a multiple of 32
+    void quantizeRows(MemorySegment x, int rows, int cols, MemorySegment q, MemorySegment scales);
+
+    /// Zero-centred RMSNorm: `y = (x * r) * (1 + w)`, `r = 1 / sqrt(sum(x^2) / n + eps)`, the sum by lanes
+    /// (model spec B.1). `y` may be `x`.
+    ///
+    /// @param x `[rows, n]`, rows `xStride` floats apart
+    /// @param y `[rows, n]`, rows `yStride` floats apart
+    void rmsNorm(
+            MemorySegment x,
+            int xStride,
+            MemorySegment weight,
+            float eps,
+            MemorySegment y,
+            int yStride,
+            int rows,
+            int n);
+
+    /// Gated RMSNorm of a Gated DeltaNet head: `y = ((x * r) * w) * silu(z)`, plain `w` (model spec B.1). `y` may be
+    /// `x`.
+    ///
+    /// @param x `[rows, n]`; a row is one value head of one token
+    /// @param z `[rows, n]`
+    void gatedRmsNorm(
+            MemorySegment x,
+            MemorySegment z,
+            MemorySegment weight,
+            float eps,
+            MemorySegment y,
+            int rows,
+            int n);
+
+    /// `x = (x * (1 / sqrt(sum(x^2) + 1e-6))) * scale` for each vector in place, the sum by lanes (model spec B.2 step 4).
+    ///
+    /// @param x vectors of `n` floats, `count` next to each other for each of `rows` rows `xStride` floats apart
+    void l2Norm(MemorySegment x, int xStride, int rows, int count, int n, float scale);
+
+    /// Rotates the first `rotaryDim` elements of each head in place, half-split pairs `(i, i + rotaryDim / 2)`: `y_i =
+    /// fma(x_i, c, -(x_j * s))`, `y_j = fma(x_j, c, x_i * s)` (model spec B.3 step 3).
+    ///
+    /// @param x `heads` heads, `headStride` floats apart, of one token
+    /// @param cos `[rotaryDim / 2]`
+    /// @param sin `[rotaryDim / 2]`
+    void rotary(
+            MemorySegment x,
+            int heads,
+            int headStride,
+            int rotaryDim,
+            MemorySegment cos,
+            MemorySegment sin);
+
+    /// Causal depthwise convolution and SiLU over the rows of one sequence (model spec B.2 step 2): `y[t, c] = silu(sum over
+    /// j of w[c, j] u[t - width + 1 + j, c])`, ascending in `j` by `fma(w, u, acc)`.
+    ///
+    /// @param u `[rows, channels]`, the projections before the convolution
+    /// @param weight `[channels, width]`
+    /// @param state `[width - 1, channels]`, the rows before `u`, oldest first; read, then overwritten with the
+    ///     last `width - 1` rows of state and `u` together
+    /// @param y `[rows, channels]`
+    void causalConv(
+            MemorySegment u,
+            MemorySegment weight,
+            MemorySegment state,
+            MemorySegment y,
+            int rows,
+            int channels,
+            int width,
+            int channelBegin,
+            int channelEnd);
+
+    /// The two gates of the delta rule (model spec B.2 step 5): `beta = sigmoid(b)`, `decay = exp(-exp(aLog) * softplus(a +
+    /// dtBias))`, where `softplus(x)` is `x` above 20 and `log1p(exp(x))` else.
+    ///
+    /// @param a `[rows, heads]`
+    /// @param b `[rows, heads]`
+    /// @param decay `[rows, heads]`, overwritten
+    /// @param beta `[rows, heads]`, overwritten
+    void deltaGates(
+            MemorySegment a,
+            MemorySegment b,
+            MemorySegment aLog,
+            MemorySegment dtBias,
+            MemorySegment decay,
+            MemorySegment beta,
+            int rows,
+            int heads);
+
+    /// The gated delta rule, one row at a time (Yang et al., "Gated Delta Networks", arXiv 2412.06464; model spec B.2
+    /// step 7), for the value heads `headBegin` to `headEnd - 1` of one sequence. Value head `j` reads key head `j / (valueHeads /
+    /// keyHeads)`. With state `S [keyDim, valueDim]` of the head, for each row: `S = S * decay`; `m[v]` ascending over the
+    /// keys by `fma(k, S, m)`; `d = beta * (v - m)`; `S = fma(k, d, S)`; `o[v]` ascending over the keys by `fma(q, S, o)`.
+    ///
+    /// @param qkv `[rows, 2 keyHeads keyDim + valueHeads valueDim]`: normalised queries, normalised keys, values
+    /// @param decay `[rows, valueHeads]`
+    /// @param beta `[rows, valueHeads]`
+    /// @param state `[valueHeads, keyDim, valueDim]`, read and overwritten
+    /// @param out `[rows, valueHeads, valueDim]`
+    void gatedDeltaRule(
+            MemorySegment qkv,
+            MemorySegment decay,
+            MemorySegment beta,
+            MemorySegment state,
+            MemorySegment out,
+            int rows,
+            int keyHeads,
+            int valueHeads,
+            int keyDim,
+            int valueDim,
+            int headBegin,
+            int headEnd);
+
+    /// Positions of one segment of [#attention]: the partial softmax of a segment is computed on its own.
+    int ATTENTION_SEGMENT = 256;
+
+    /// Softmax attention of one token over the first `length` positions of its sequence, for the query heads `headBegin` to
+    /// `headEnd - 1` (model spec B.3 step 4). Query head `h` reads key/value head `h / (heads / kvHeads)`.
+    ///
+    /// Positions are cut into segments of [#ATTENTION_SEGMENT]. In a segment: scores `s_j = (q . k_j by lanes) *
+    /// scale`, their maximum `m`, `p_j = exp(s_j - m)`, `l` ascending over `p_j`, `o` ascending by `fma(p_j, v_j, o)`. Segments
+    /// merge in ascending order into `(M, L, O)`, from the first segment's values: `M' = max(M, m)`, `a = exp(M - M')`, `b = exp(m - M')`,
+    /// `L = fma(L, a, l * b)`, `O = fma(O, a, o * b)`. The result is `O / L`.
+    ///
+    /// @param q `[heads, headDim]`
+    /// @param pool memory of all KV blocks
+    /// @param blockOffsets int64 `[ceil(length / blockTokens)]`: byte offset in `pool` of each block of this sequence and
+    ///     layer. A block is `[2, kvHeads, blockTokens, headDim]`: keys, then values
+    /// @param blockTokens positions of one block; divides [#ATTENTION_SEGMENT]
+    /// @param out `[heads, headDim]`
+    /// @param scratch at least `ATTENTION_SEGMENT + 2 headDim` floats, for this call alone
+    void attention(
+            MemorySegment q,
+            MemorySegment pool,
+            MemorySegment blockOffsets,
+            int blockTokens,
+            int length,
+            int heads,
+            int kvHeads,
+            int headDim,
+            float scale,
+            MemorySegment out,
+            MemorySegment scratch,
+            int headBegin,
+            int headEnd);
+
+    /// `x = x * sigmoid(gate)` for `count` vectors of `n` floats.
+    ///
+    /// @param x vectors next to each other, read and overwritten
+    /// @param gate the gate of vector `i` starts at float `i * gateStride`
+    void sigmoidGate(MemorySegment x, MemorySegment gate, int gateStride, int count, int n);
+
+    /// `y[r, i] = silu(gateUp[r, i]) * gateUp[r, n + i]`.
+    ///
+    /// @param gateUp `[rows, 2 n]`
+    /// @param y `[rows, n]`
+    void swiGlu(MemorySegment gateUp, MemorySegment y, int rows, int n);
+
+    /// The `k` experts with the largest logits of each row, largest first, equal logits by lower index, and their softmax
+    /// among themselves: `e_i = exp(l_i - l_0)`, `w_i = e_i / sum(e)`, ascending (model spec B.4 step 1). NaN
+    /// counts as negative infinity.
+    ///
+    /// @param logits `[rows, experts]`
+    /// @param ids int32 `[rows, k]`
+    /// @param weights `[rows, k]`
+    void routerTopK(
+            MemorySegment logits,
+            int rows,
+            int experts,
+            int k,
+            MemorySegment ids,
+            MemorySegment weights);
+
+    /// Adds one expert's weighted output to a fixed-point sum: `acc += rint((weight * y) * 2^fractionBits)`, the product in
+    /// f32, half to even.
+    ///
+    /// @param y `[n]`
+    /// @param acc int64 `[n]`
+    /// @return false if a product is not finite or its grid value does not fit 62 bits; `acc` is then undefined
+    boolean combineAdd(MemorySegment y, float weight, MemorySegment acc, int n, int fractionBits);
+
+    /// `y = float(acc) * 2^-fractionBits`, rounded to nearest once.
+    ///
+    /// @param acc int64 `[n]`
+    void combineToFloat(MemorySegment acc, MemorySegment y, int n, int fractionBits);
+
+    /// `x = x + y`.
+    void add(MemorySegment x, MemorySegment y, long n);
+
+    /// `x[r, i] = fma(sigmoid(gate[r]), y[r, i], x[r, i])`: adds a shared expert's gated output.
+    ///
+    /// @param x `[rows, n]`
+    /// @param y `[rows, n]`
+    /// @param gate row `r`'s gate is float `r * gateStride`
+    void addGated(
+            MemorySegment x, MemorySegment y, MemorySegment gate, int gateStride, int rows, int n);
+}
