@@ -1,0 +1,17 @@
+package io.atoll.attention.step;
+
+/// What one attention worker serves.
+///
+/// @param modelDigest identifies the checkpoint
+/// @param kernels the line that describes its kernels, for people
+/// @param vocabularySize tokens that can be sampled; ids from here on are padding
+/// @param maxSequenceTokens longest sequence, prompt and output together
+/// @param maxSequences sequences open at once
+/// @param maxStepRows rows of one step
+public record AttentionWorkerInfo(
+        String modelDigest,
+        String kernels,
+        int vocabularySize,
+        int maxSequenceTokens,
+        int maxSequences,
+        int maxStepRows) {}

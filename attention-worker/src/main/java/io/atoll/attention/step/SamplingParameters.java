@@ -1,0 +1,42 @@
+package io.atoll.attention.step;
+
+/// How a token is chosen from the logits. The order is: penalties, temperature, top-k, top-p, min-p, draw.
+///
+/// @param temperature 0 is greedy: the largest logit, the lower id on a tie
+/// @param topK keep this many largest; 0 keeps all
+/// @param topP keep the smallest set of most likely tokens whose probability reaches this; 1 keeps all
+/// @param minP drop tokens less likely than this share of the most likely one; 0 keeps all
+/// @param presencePenalty subtracted from the logit of a token that is in the output
+/// @param frequencyPenalty subtracted once for each time it is in the output
+/// @param repetitionPenalty divides a positive and multiplies a negative logit of a token in prompt or output; 1 is off
+/// @param seed with the position, all that a draw depends on
+public record SamplingParameters(
+        float temperature,
+        int topK,
+        float topP,
+        float minP,
+        float presencePenalty,
+        float frequencyPenalty,
+        float repetitionPenalty,
+        long seed) {
+    public static final SamplingParameters GREEDY = new SamplingParameters(0, 0, 1, 0, 0, 0, 1, 0);
+
+    public SamplingParameters {
+        requireRange("temperature", temperature, 0, 100);
+        requireRange("topP", topP, 0, 1);
+        requireRange("minP", minP, 0, 1);
+        requireRange("presencePenalty", presencePenalty, -100, 100);
+        requireRange("frequencyPenalty", frequencyPenalty, -100, 100);
+        requireRange("repetitionPenalty", repetitionPenalty, 1e-3f, 1000);
+        if (topK < 0) {
+            throw new IllegalArgumentException("topK must not be negative: " + topK);
+        }
+    }
+
+    private static void requireRange(String name, float value, float low, float high) {
+        if (!(value >= low && value <= high)) {
+            throw new IllegalArgumentException(
+                    name + " must be from " + low + " to " + high + ": " + value);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+package io.atoll.attention.step;
+
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+
+/// The rows of one step.
+///
+/// @param stepId counts up; names the step in logs
+/// @param sequences each sequence at most once
+/// @param timeout how long the step may take before it fails
+public record StepPlan(long stepId, List<SequenceRows> sequences, Duration timeout) {
+    public StepPlan {
+        sequences = List.copyOf(sequences);
+        if (sequences.isEmpty()) {
+            throw new IllegalArgumentException("a step needs rows: step=" + stepId);
+        }
+    }
+
+    /// Rows of all sequences together.
+    public int rows() {
+        return sequences.stream().mapToInt(s -> s.tokens().length).sum();
+    }
+
+    /// The next tokens of one sequence: a piece of its prompt, or the token chosen last.
+    ///
+    /// @param firstPosition how many tokens the worker has already seen; a step that disagrees is refused
+    /// @param tokens at least one
+    /// @param sample whether to choose a token after the last row
+    public record SequenceRows(long sequenceId, int firstPosition, int[] tokens, boolean sample) {
+        public SequenceRows {
+            if (tokens.length == 0 || firstPosition < 0) {
+                throw new IllegalArgumentException(
+                        "sequence " + sequenceId + " needs tokens at a position: " + firstPosition);
+            }
+        }
+
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof SequenceRows(long id, int first, int[] theirs, boolean sampled)
+                    && id == sequenceId
+                    && first == firstPosition
+                    && sampled == sample
+                    && Arrays.equals(theirs, tokens);
+        }
+
+        @Override
+        public int hashCode() {
+            return Objects.hash(sequenceId, firstPosition, Arrays.hashCode(tokens), sample);
+        }
+    }
+}
