@@ -6,12 +6,11 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.atoll.cli.AtollHome;
 import io.atoll.cli.client.ApiClient;
 import io.atoll.cli.process.AtollProcess;
-import io.atoll.cluster.config.HostPort;
+import io.atoll.cli.process.LocalCluster;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -30,7 +29,6 @@ import picocli.CommandLine.Option;
             "The endpoint stays up until Ctrl-C."
         })
 public final class DemoCommand implements Callable<Integer> {
-    private static final Duration START_TIMEOUT = Duration.ofSeconds(60);
     private static final ObjectMapper JSON = new ObjectMapper();
 
     @Option(names = "--once", description = "Stop after the questions.")
@@ -64,103 +62,30 @@ public final class DemoCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Path directory = Files.createTempDirectory("atoll-demo-");
-        List<AtollProcess> processes = new ArrayList<>();
+        screen.note("starting two expert workers and a coordinator; their logs are in " + directory);
+        LocalCluster.Plan plan =
+                LocalCluster.Plan.even(model.orElseGet(AtollHome::demoModel), 2, port);
         CountDownLatch interrupted = new CountDownLatch(1);
-        Thread stop =
-                Thread.ofPlatform()
-                        .unstarted(
-                                () -> {
-                                    interrupted.countDown();
-                                    stop(processes);
-                                });
-        Runtime.getRuntime().addShutdownHook(stop);
-        try {
-            URI url = start(directory, processes);
-            try (ApiClient client = new ApiClient(url)) {
-                String name = client.get("v1/models").path("data").path(0).path("id").asText();
-                for (Question question : QUESTIONS) {
-                    ask(client, name, question);
-                }
-                report(client);
-                if (!once) {
-                    invite(url, name, directory);
-                    watch(processes, interrupted);
-                }
+        try (LocalCluster cluster = LocalCluster.start(plan, directory);
+                ApiClient client = new ApiClient(cluster.url())) {
+            Runtime.getRuntime()
+                    .addShutdownHook(
+                            Thread.ofPlatform()
+                                    .unstarted(
+                                            () -> {
+                                                interrupted.countDown();
+                                                cluster.close();
+                                            }));
+            String name = client.get("v1/models").path("data").path(0).path("id").asText();
+            for (Question question : QUESTIONS) {
+                ask(client, name, question);
+            }
+            report(client);
+            if (!once) {
+                invite(cluster.url(), name, directory);
+                watch(cluster, interrupted);
             }
             return 0;
-        } finally {
-            if (interrupted.getCount() > 0) {
-                stop(processes);
-                Runtime.getRuntime().removeShutdownHook(stop);
-            }
-        }
-    }
-
-    /// Starts the processes and waits until the cluster serves.
-    private URI start(Path directory, List<AtollProcess> processes)
-            throws IOException, InterruptedException {
-        String modelPath = model.orElseGet(AtollHome::demoModel).toAbsolutePath().toString();
-        screen.note("starting two expert workers and a coordinator; their logs are in " + directory);
-        StringBuilder workers = new StringBuilder();
-        for (int part = 1; part <= 2; part++) {
-            String name = "w" + part;
-            add(
-                    processes,
-                    AtollProcess.start(
-                            name,
-                            directory.resolve(name + ".log"),
-                            List.of(
-                                    "expert-worker",
-                                    "--name=" + name,
-                                    "--cluster-id=demo",
-                                    "--model=" + modelPath,
-                                    "--listen=127.0.0.1:0",
-                                    "--experts=" + part + "/2",
-                                    "--threads=1")));
-        }
-        for (AtollProcess worker : List.copyOf(processes)) {
-            workers.append("  - name: ").append(worker.name()).append('\n');
-            workers.append("    address: ").append(worker.awaitReady(START_TIMEOUT)).append('\n');
-        }
-        Path file = directory.resolve("cluster.yaml");
-        Files.writeString(
-                file,
-                """
-                cluster-id: demo
-                model: '%s'
-                coordinator:
-                  listen: 127.0.0.1:%d
-                attention-worker:
-                  threads: 1
-                expert-workers:
-                """
-                                .formatted(modelPath.replace("'", "''"), port)
-                        + workers);
-        AtollProcess coordinator =
-                AtollProcess.start(
-                        "coordinator",
-                        directory.resolve("coordinator.log"),
-                        List.of("coordinator", "--config=" + file));
-        add(processes, coordinator);
-        HostPort address = coordinator.awaitReady(START_TIMEOUT);
-        URI url = URI.create("http://" + address);
-        awaitServing(url, coordinator);
-        return url;
-    }
-
-    private static void awaitServing(URI url, AtollProcess coordinator)
-            throws IOException, InterruptedException {
-        long deadline = System.nanoTime() + START_TIMEOUT.toNanos();
-        try (ApiClient client = new ApiClient(url)) {
-            Optional<String> reason = client.notReady();
-            while (reason.isPresent()) {
-                if (System.nanoTime() > deadline || !coordinator.isAlive()) {
-                    throw new IOException(
-                            "the cluster does not serve: " + reason.get() + coordinator.tail());
-                }
-                TimeUnit.MILLISECONDS.sleep(50);
-                reason = client.notReady();
-            }
         }
     }
 
@@ -223,32 +148,18 @@ public final class DemoCommand implements Callable<Integer> {
     }
 
     /// Waits for Ctrl-C, and says so if a process ends before.
-    private void watch(List<AtollProcess> processes, CountDownLatch interrupted)
+    private static void watch(LocalCluster cluster, CountDownLatch interrupted)
             throws InterruptedException {
-        List<AtollProcess> alive = new ArrayList<>(processes);
+        List<AtollProcess> alive = new ArrayList<>(cluster.processes());
         while (!interrupted.await(500, TimeUnit.MILLISECONDS) && !alive.isEmpty()) {
             alive.removeIf(
                     process -> {
-                        if (!process.isAlive()) {
+                        if (!process.isAlive() && interrupted.getCount() > 0) {
                             System.out.println(process.name() + " has ended" + process.tail());
                         }
                         return !process.isAlive();
                     });
         }
-    }
-
-    private static void add(List<AtollProcess> processes, AtollProcess process) {
-        synchronized (processes) {
-            processes.add(process);
-        }
-    }
-
-    private static void stop(List<AtollProcess> processes) {
-        List<AtollProcess> all;
-        synchronized (processes) {
-            all = List.copyOf(processes).reversed();
-        }
-        all.forEach(AtollProcess::close);
     }
 
     private static final String WEATHER_TOOL =
