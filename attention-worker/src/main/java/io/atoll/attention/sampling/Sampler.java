@@ -188,8 +188,8 @@ public final class Sampler {
     /// Ascending keys are descending logits and, among equals, ascending ids.
     private long key(int id) {
         int bits = Float.floatToIntBits(logits[id] + 0f); // -0 counts as 0
-        int ascending = bits ^ (bits >> 31 & Integer.MAX_VALUE);
-        return (long) ~ascending << 32 | id;
+        int ascending = bits ^ ((bits >> 31) & Integer.MAX_VALUE);
+        return ((long) ~ascending << 32) | id;
     }
 
     /// Keeps the candidates of the buckets before `cut`, and those of `cut` up to `lastKey`.

@@ -85,9 +85,9 @@ public final class TokenCounts {
 
     private static int slot(int[] table, int token) {
         int mask = table.length - 1;
-        int slot = token * 0x9E3779B9 >>> 7 & mask;
+        int slot = ((token * 0x9E3779B9) >>> 7) & mask;
         while (table[slot] != EMPTY && table[slot] != token) {
-            slot = slot + 1 & mask;
+            slot = (slot + 1) & mask;
         }
         return slot;
     }
