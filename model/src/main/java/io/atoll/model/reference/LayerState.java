@@ -20,8 +20,7 @@ public sealed interface LayerState {
         Delta(TextConfig config) {
             conv = arena.allocate(4L * (config.convKernel() - 1) * config.convDim(), 64);
             recurrent =
-                    arena.allocate(
-                            4L * config.linearValueDim() * config.linearKeyHeadDim(), 64);
+                    arena.allocate(4L * config.linearValueDim() * config.linearKeyHeadDim(), 64);
         }
 
         /// The inputs of the convolution just before the next token, `[convKernel - 1, convDim]`, oldest first.
@@ -77,7 +76,8 @@ public sealed interface LayerState {
             long headBytes = (long) Float.BYTES * headDim;
             for (int head = 0; head < kvHeads; head++) {
                 MemorySegment.copy(key, head * headBytes, pool, offset(0, head, tokens), headBytes);
-                MemorySegment.copy(value, head * headBytes, pool, offset(1, head, tokens), headBytes);
+                MemorySegment.copy(
+                        value, head * headBytes, pool, offset(1, head, tokens), headBytes);
             }
             tokens++;
         }

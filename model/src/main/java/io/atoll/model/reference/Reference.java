@@ -45,8 +45,7 @@ public final class Reference implements AutoCloseable {
 
     /// An empty sequence; the caller closes it before this reference.
     public Session session() {
-        return new Session(
-                kernels, config, weights, new Rotary(config.rope(), config.rotaryDim()));
+        return new Session(kernels, config, weights, new Rotary(config.rope(), config.rotaryDim()));
     }
 
     @Override

@@ -18,11 +18,14 @@ final class Rotary {
     /// @param sin `[rotaryDim / 2]`, overwritten
     void at(int position, MemorySegment cos, MemorySegment sin) {
         for (int i = 0; i < inverseFrequencies.length; i++) {
-            // The angle is rounded to f32, as the reference implementation does; StrictMath gives the same bits on every
+            // The angle is rounded to f32, as the reference implementation does; StrictMath gives
+            // the same bits on every
             // machine.
             float angle = position * inverseFrequencies[i];
-            cos.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) StrictMath.cos(angle) * attentionFactor);
-            sin.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) StrictMath.sin(angle) * attentionFactor);
+            cos.setAtIndex(
+                    ValueLayout.JAVA_FLOAT, i, (float) StrictMath.cos(angle) * attentionFactor);
+            sin.setAtIndex(
+                    ValueLayout.JAVA_FLOAT, i, (float) StrictMath.sin(angle) * attentionFactor);
         }
     }
 }

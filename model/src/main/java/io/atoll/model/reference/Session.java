@@ -93,7 +93,11 @@ public final class Session implements AutoCloseable {
             switch (layer.mixer()) {
                 case Weights.GatedDeltaNet deltaNet ->
                         gatedDeltaNet(
-                                deltaNet, (LayerState.Delta) states.get(index), normed, branch, rows);
+                                deltaNet,
+                                (LayerState.Delta) states.get(index),
+                                normed,
+                                branch,
+                                rows);
                 case Weights.GatedAttention attention ->
                         gatedAttention(
                                 attention,
@@ -139,8 +143,7 @@ public final class Session implements AutoCloseable {
             // Steps 2 and 3: causal convolution and SiLU over the channels q, k, v.
             MemorySegment qkv = floats(arena, rows, channels);
             int width = config.convKernel();
-            kernels.causalConv(
-                    u, w.conv(), state.conv(), qkv, rows, channels, width, 0, channels);
+            kernels.causalConv(u, w.conv(), state.conv(), qkv, rows, channels, width, 0, channels);
 
             // Step 4: q and k to unit length, q also by d^-0.5.
             float queryScale = (float) (1 / Math.sqrt(keyDim));
@@ -202,7 +205,8 @@ public final class Session implements AutoCloseable {
             kernels.rmsNorm(queriesAndGates, 2 * dim, w.qNorm(), eps, q, dim, rows * heads, dim);
             kernels.rmsNorm(k, dim, w.kNorm(), eps, k, dim, rows * kvHeads, dim);
 
-            // Step 3: rotary embedding at the token's position. A text token's three positions are equal (G.4).
+            // Step 3: rotary embedding at the token's position. A text token's three positions are
+            // equal (G.4).
             MemorySegment cos = floats(arena, 1, rotaryDim / 2);
             MemorySegment sin = floats(arena, 1, rotaryDim / 2);
             for (int t = 0; t < rows; t++) {
@@ -262,7 +266,8 @@ public final class Session implements AutoCloseable {
             observer.tensor("topk_ids", layer, ids, rows, k);
             observer.tensor("topk_weights", layer, chosen, rows, k);
 
-            // Step 2: the routed experts. Their weighted outputs are added as integers, so that an engine may add them
+            // Step 2: the routed experts. Their weighted outputs are added as integers, so that an
+            // engine may add them
             // in any order.
             MemorySegment y = floats(arena, 1, hidden);
             MemorySegment sum = arena.allocate(ValueLayout.JAVA_LONG, hidden);
@@ -293,11 +298,10 @@ public final class Session implements AutoCloseable {
             MemorySegment gate = floats(arena, rows, 1);
             feedForward(w.shared(), x, rows, shared);
             multiply(w.sharedGate(), x, rows, gate, 1);
-            if (observer != ForwardObserver.NONE) {
-                MemorySegment gated = floats(arena, rows, hidden);
-                kernels.addGated(gated, shared, gate, 1, rows, hidden);
-                observer.tensor("shared_output", layer, gated, rows, hidden);
-            }
+            MemorySegment gated = floats(arena, rows, hidden);
+            kernels.addGated(
+                    gated, shared, gate, 1, rows, hidden); // on zeros: for the observer alone
+            observer.tensor("shared_output", layer, gated, rows, hidden);
             kernels.addGated(out, shared, gate, 1, rows, hidden);
         }
     }
