@@ -165,6 +165,9 @@ public final class Checkpoint implements AutoCloseable {
                         .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                         .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                         .build();
+        if (!Files.isRegularFile(index)) {
+            throw new CheckpointException(index, "file", "is not a regular file");
+        }
         JsonNode root;
         try {
             long bytes = Files.size(index);

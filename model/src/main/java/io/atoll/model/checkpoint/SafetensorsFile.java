@@ -32,6 +32,8 @@ final class SafetensorsFile {
     static final long MAX_HEADER_BYTES = 100_000_000;
     private static final int LENGTH_BYTES = 8;
     private static final int MAX_RANK = 16;
+    private static final int MAX_TENSORS =
+            1 << 20; // the largest release seen has fewer than 2^19 in all its files
     private static final ValueLayout.OfLong LENGTH =
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -73,6 +75,11 @@ final class SafetensorsFile {
         } catch (IOException e) {
             throw new CheckpointException(file, "file", "cannot be mapped: " + e, e);
         }
+        return parse(file, bytes);
+    }
+
+    /// As [#open], from the file's bytes.
+    static SafetensorsFile parse(Path file, MemorySegment bytes) {
         return new SafetensorsFile(file, new Reader(file, bytes).read());
     }
 
@@ -153,6 +160,9 @@ final class SafetensorsFile {
                         parser.skipChildren(); // free text about the file; nothing here depends
                         // on it
                     } else {
+                        if (entries.size() == MAX_TENSORS) {
+                            throw header("has more than " + MAX_TENSORS + " tensors");
+                        }
                         entries.add(entry(name, parser));
                     }
                 }
