@@ -99,7 +99,9 @@ final class Checks {
             checks++;
             return;
         }
-        fail(where + "[" + at + "]", "expected " + idAt(expected, at) + ", found " + idAt(found, at));
+        fail(
+                where + "[" + at + "]",
+                "expected " + idAt(expected, at) + ", found " + idAt(found, at));
     }
 
     private static String idAt(int[] ids, int at) {

@@ -57,6 +57,19 @@ record GoldenJson(Path file, String where, JsonNode node) {
         return items;
     }
 
+    /// The fields of an object.
+    List<GoldenJson> fields() {
+        if (!node.isObject()) {
+            throw refused("must be an object");
+        }
+        return node.properties().stream().map(field -> get(field.getKey())).toList();
+    }
+
+    /// The field's own name: the last step of [#where].
+    String lastName() {
+        return where.substring(where.lastIndexOf('.') + 1);
+    }
+
     String text() {
         if (!node.isTextual()) {
             throw refused("must be text");
