@@ -1,0 +1,200 @@
+package io.atoll.attention.forward;
+
+import io.atoll.attention.moe.RoutedExperts;
+import io.atoll.attention.state.SequenceStates;
+import io.atoll.model.checkpoint.TextWeights;
+import io.atoll.model.config.TextConfig;
+import io.atoll.model.trace.ForwardObserver;
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/// The forward pass: embedding, decoder layers, final norm and LM head over the rows of one step (model spec B.0).
+///
+/// Rows of several sequences run together: matrices are multiplied over all rows at once, and mixers take each sequence's
+/// rows with its own state. A row's result does not depend on the company it has, on where a prompt was cut, or on the number
+/// of threads, because every operation of [io.atoll.kernels.Kernels] fixes its order for each row alone.
+///
+/// Owns the weights and all buffers, which are allocated here, once. One step at a time.
+public final class Forward implements AutoCloseable {
+    private final Arena arena = Arena.ofShared();
+    private final TextConfig config;
+    private final Compute compute;
+    private final Workspace workspace;
+    private final RotaryTable rotary;
+    private final Embedding embedding;
+    private final List<DecoderLayer> layers;
+    private final RmsNorm finalNorm;
+    private final LanguageModelHead head;
+    private MemorySegment logits;
+
+    /// Loads and packs the dense weights.
+    ///
+    /// @param weights must stay open: embeddings are read from the checkpoint as they are needed
+    /// @param maxRows most rows of a step
+    /// @param maxLogitRows most rows of a step whose logits are wanted
+    /// @param combineTimeout longest wait for the expert replies of one layer
+    public Forward(
+            TextWeights weights,
+            RoutedExperts experts,
+            SequenceStates states,
+            Compute compute,
+            int maxRows,
+            int maxLogitRows,
+            Duration combineTimeout) {
+        config = weights.config();
+        this.compute = compute;
+        try {
+            DenseWeights dense = DenseWeights.load(weights, compute, arena);
+            workspace = new Workspace(config, maxRows, maxLogitRows, compute.maxTasks(), arena);
+            rotary = new RotaryTable(config.rope(), config.rotaryDim(), maxRows, arena);
+            embedding = new Embedding(weights.embedding());
+            layers = new ArrayList<>();
+            int fullLayer = 0;
+            int linearLayer = 0;
+            for (int i = 0; i < config.layerCount(); i++) {
+                DenseWeights.Layer layer = dense.layers().get(i);
+                Mixer mixer =
+                        switch (layer.mixer()) {
+                            case DenseWeights.Attention attention ->
+                                    new GatedAttention(
+                                            attention,
+                                            states.keyValues(fullLayer++),
+                                            rotary,
+                                            config,
+                                            workspace,
+                                            compute);
+                            case DenseWeights.DeltaNet deltaNet ->
+                                    new GatedDeltaNet(
+                                            deltaNet, linearLayer++, config, workspace, compute);
+                        };
+                layers.add(
+                        new DecoderLayer(
+                                i,
+                                norm(layer.inputNorm()),
+                                mixer,
+                                norm(layer.postMixerNorm()),
+                                new MixtureOfExperts(
+                                        i,
+                                        layer,
+                                        experts,
+                                        combineTimeout,
+                                        config,
+                                        workspace,
+                                        compute)));
+            }
+            finalNorm = norm(dense.finalNorm());
+            head = new LanguageModelHead(dense.lmHead(), compute);
+            logits = workspace.logits;
+        } catch (RuntimeException | Error e) {
+            arena.close();
+            throw e;
+        }
+    }
+
+    private RmsNorm norm(MemorySegment weight) {
+        return new RmsNorm(weight, config.rmsNormEps(), config.hiddenSize(), compute);
+    }
+
+    /// Runs every layer over the rows of one step and computes the logits of [StepBatch#logitRows].
+    ///
+    /// The states of the batch's sequences are read and overwritten; their positions are not advanced. After a failure the
+    /// states are of no use.
+    ///
+    /// @param deadlineNanos [System#nanoTime] at which the step fails
+    /// @return empty when the logits are complete
+    public Optional<Failure> run(StepBatch batch, ForwardObserver observer, long deadlineNanos) {
+        int rows = batch.rows();
+        int hidden = config.hiddenSize();
+        MemorySegment x = workspace.x;
+        MemorySegment normed = workspace.normed;
+        MemorySegment branch = workspace.branch;
+
+        rotary.turnTo(batch);
+        embedding.lookUp(batch, x);
+        observer.tensor("embedding", -1, x, rows, hidden);
+
+        for (DecoderLayer layer : layers) {
+            if (System.nanoTime() - deadlineNanos >= 0) {
+                return Optional.of(
+                        new Failure(
+                                ErrorCode.DEADLINE_EXCEEDED,
+                                "the step's time was over before layer=" + layer.index()));
+            }
+            layer.inputNorm().apply(x, normed, rows);
+            observer.tensor("mixer_input", layer.index(), normed, rows, hidden);
+            switch (layer.mixer()) {
+                case GatedAttention attention -> attention.forward(batch, normed, branch);
+                case GatedDeltaNet deltaNet -> deltaNet.forward(batch, normed, branch);
+            }
+            observer.tensor("mixer_output", layer.index(), branch, rows, hidden);
+            addInPlace(x, branch, rows);
+
+            layer.postMixerNorm().apply(x, normed, rows);
+            observer.tensor("moe_input", layer.index(), normed, rows, hidden);
+            Optional<Failure> failure =
+                    layer.moe().forward(rows, normed, branch, observer, deadlineNanos);
+            if (failure.isPresent()) {
+                return failure;
+            }
+            addInPlace(x, branch, rows);
+            observer.tensor("output", layer.index(), x, rows, hidden);
+        }
+
+        computeLogits(batch, observer);
+        return Optional.empty();
+    }
+
+    /// Logits `[vocabSize]` of the `index`-th of [StepBatch#logitRows], valid until the next step.
+    public MemorySegment logits(int index) {
+        return Rows.from(logits, index, config.vocabSize())
+                .asSlice(0, (long) config.vocabSize() * Float.BYTES);
+    }
+
+    private void addInPlace(MemorySegment x, MemorySegment y, int rows) {
+        int hidden = config.hiddenSize();
+        compute.splitRows(
+                rows,
+                hidden,
+                (begin, end) ->
+                        compute.kernels()
+                                .add(
+                                        Rows.from(x, begin, hidden),
+                                        Rows.from(y, begin, hidden),
+                                        (long) (end - begin) * hidden));
+    }
+
+    private void computeLogits(StepBatch batch, ForwardObserver observer) {
+        int hidden = config.hiddenSize();
+        if (!observer.equals(ForwardObserver.NONE)) {
+            finalNorm.apply(workspace.x, workspace.normed, batch.rows());
+            observer.tensor("final_norm", -1, workspace.normed, batch.rows(), hidden);
+        }
+        int count = batch.logitRows();
+        if (count == 0) {
+            return;
+        }
+        for (int i = 0; i < count; i++) {
+            Rows.copy(workspace.x, batch.logitRow(i), workspace.branch, i, hidden);
+        }
+        finalNorm.apply(workspace.branch, workspace.normed, count);
+        logits = workspace.logits;
+        long bytes = (long) count * config.vocabSize() * Float.BYTES;
+        if (bytes > logits.byteSize()) {
+            // Only an observer asks for the logits of more rows than are sampled; what it needs is collected with it.
+            logits = Arena.ofAuto().allocate(bytes, Float.BYTES);
+        }
+        head.apply(workspace.normed, count, logits);
+        observer.tensor("logits", -1, logits, count, config.vocabSize());
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

@@ -1,0 +1,37 @@
+package io.atoll.attention.state;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// Where the KV blocks of one sequence lie: entry `i` is the byte offset, in the memory of any full-attention layer, of the
+/// block of positions `i * blockTokens` and up.
+public final class BlockTable {
+    private final MemorySegment offsets; // int64 [capacity]
+    private int blocks;
+
+    BlockTable(MemorySegment offsets) {
+        this.offsets = offsets;
+    }
+
+    /// The table as the attention kernel reads it, int64.
+    public MemorySegment offsets() {
+        return offsets;
+    }
+
+    /// Byte offset of block `index`.
+    public long offset(int index) {
+        return offsets.getAtIndex(ValueLayout.JAVA_LONG, index);
+    }
+
+    int blocks() {
+        return blocks;
+    }
+
+    void append(long offset) {
+        offsets.setAtIndex(ValueLayout.JAVA_LONG, blocks++, offset);
+    }
+
+    void clear() {
+        blocks = 0;
+    }
+}

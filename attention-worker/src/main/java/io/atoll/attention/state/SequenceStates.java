@@ -1,0 +1,117 @@
+package io.atoll.attention.state;
+
+import io.atoll.kernels.Kernels;
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/// The states of all sequences of one worker. Owns their memory, which is set aside at start and backed by pages when it is
+/// first used.
+///
+/// A sequence reserves everything it can come to need when it is opened, so no step can run out of memory half-way.
+public final class SequenceStates implements AutoCloseable {
+    /// Positions of one KV block. Divides the kernels' segment; small enough that a short answer wastes little.
+    public static final int BLOCK_TOKENS = 32;
+
+    private final Arena arena = Arena.ofShared();
+    private final StateShape shape;
+    private final KvBlockPool blocks;
+    private final RecurrentStatePool recurrentStates;
+    private final MemorySegment tables; // int64 [slots, tableEntries]
+    private final long tableEntries;
+
+    /// @param maxSequences sequences open at once
+    /// @param maxSequenceTokens longest of them
+    /// @param capacityTokens positions of all sequences together; rounded up to whole blocks
+    public SequenceStates(
+            StateShape shape, int maxSequences, int maxSequenceTokens, long capacityTokens) {
+        if (Kernels.ATTENTION_SEGMENT % BLOCK_TOKENS != 0) {
+            throw new IllegalStateException("a block must divide the attention segment");
+        }
+        this.shape = shape;
+        long blockCount = (capacityTokens + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
+        if (blockCount <= 0 || blockCount > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException(
+                    "KV capacity out of range: " + capacityTokens + " tokens");
+        }
+        blocks = new KvBlockPool(shape, (int) blockCount, BLOCK_TOKENS);
+        recurrentStates = new RecurrentStatePool(shape, maxSequences);
+        tableEntries = blocks.blocksFor(maxSequenceTokens);
+        tables =
+                LazyMemory.allocate(
+                        maxSequences * tableEntries * Long.BYTES, "block tables", arena);
+    }
+
+    /// What became of a request for a sequence's memory.
+    public sealed interface Reservation {
+        /// The memory is reserved and its states are zero.
+        record Reserved(SequenceState state) implements Reservation {}
+
+        /// A pool is full.
+        record Refused(Failure failure) implements Reservation {}
+    }
+
+    /// Reserves what a sequence of at most `maxTokens` tokens needs.
+    public Reservation open(int maxTokens) {
+        if (recurrentStates.freeSlots() == 0) {
+            return new Reservation.Refused(
+                    new Failure(ErrorCode.OVERLOADED, "every sequence slot is taken"));
+        }
+        if (blocks.blocksFor(maxTokens) > tableEntries) {
+            throw new IllegalArgumentException(
+                    "sequence of " + maxTokens + " tokens needs more than " + tableEntries + " blocks");
+        }
+        if (blocks.blocksFor(maxTokens) > blocks.freeBlocks()) {
+            return new Reservation.Refused(
+                    new Failure(
+                            ErrorCode.OVERLOADED,
+                            "not enough KV blocks: need="
+                                    + blocks.blocksFor(maxTokens)
+                                    + " free="
+                                    + blocks.freeBlocks()
+                                    + " all="
+                                    + blocks.blocks()));
+        }
+        int slot = recurrentStates.take();
+        BlockTable table =
+                new BlockTable(
+                        tables.asSlice(slot * tableEntries * Long.BYTES, tableEntries * Long.BYTES));
+        blocks.reserve(maxTokens, table);
+        MemorySegment[] recurrent = new MemorySegment[shape.linearLayers()];
+        MemorySegment[] conv = new MemorySegment[shape.linearLayers()];
+        for (int i = 0; i < recurrent.length; i++) {
+            recurrent[i] = recurrentStates.recurrent(slot, i);
+            conv[i] = recurrentStates.conv(slot, i);
+        }
+        return new Reservation.Reserved(new SequenceState(slot, maxTokens, table, recurrent, conv));
+    }
+
+    /// Takes a sequence's memory back.
+    public void close(SequenceState state) {
+        blocks.release(state.blockTable());
+        recurrentStates.release(state.slot());
+    }
+
+    /// Keys and values of one full-attention layer, all blocks.
+    public MemorySegment keyValues(int fullLayer) {
+        return blocks.layer(fullLayer);
+    }
+
+    /// Blocks that no sequence holds.
+    public int freeBlocks() {
+        return blocks.freeBlocks();
+    }
+
+    /// Sequences that can still be opened, if there are blocks for them.
+    public int freeSlots() {
+        return recurrentStates.freeSlots();
+    }
+
+    @Override
+    public void close() {
+        blocks.close();
+        recurrentStates.close();
+        arena.close();
+    }
+}

@@ -1,0 +1,52 @@
+package io.atoll.attention.step;
+
+import java.time.Duration;
+import java.util.Optional;
+
+/// How much one attention worker takes on. Memory for all of it is set aside at start.
+///
+/// @param maxStepRows rows of one step, prefill and decode together
+/// @param maxSequences sequences open at once, each with its recurrent state
+/// @param maxSequenceTokens longest sequence; the model's own limit if that is shorter
+/// @param kvCapacityTokens positions whose keys and values fit, all sequences together
+/// @param threads compute threads, the calling one included
+/// @param kernels kernel family, or empty for the best that runs here
+/// @param combineTimeout longest wait for the expert replies of one layer
+public record AttentionSettings(
+        int maxStepRows,
+        int maxSequences,
+        int maxSequenceTokens,
+        long kvCapacityTokens,
+        int threads,
+        Optional<String> kernels,
+        Duration combineTimeout) {
+    public AttentionSettings {
+        requirePositive("maxStepRows", maxStepRows);
+        requirePositive("maxSequences", maxSequences);
+        requirePositive("maxSequenceTokens", maxSequenceTokens);
+        requirePositive("kvCapacityTokens", kvCapacityTokens);
+        requirePositive("threads", threads);
+        if (combineTimeout.isNegative() || combineTimeout.isZero()) {
+            throw new IllegalArgumentException(
+                    "combineTimeout must be positive: " + combineTimeout);
+        }
+    }
+
+    /// Settings that suit a machine with some tens of GB and a model of any size of the family.
+    public static AttentionSettings defaults() {
+        return new AttentionSettings(
+                512,
+                16,
+                32 * 1024,
+                128 * 1024,
+                Runtime.getRuntime().availableProcessors(),
+                Optional.empty(),
+                Duration.ofSeconds(10));
+    }
+
+    private static void requirePositive(String name, long value) {
+        if (value <= 0) {
+            throw new IllegalArgumentException(name + " must be positive: " + value);
+        }
+    }
+}

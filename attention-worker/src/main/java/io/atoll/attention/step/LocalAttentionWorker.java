@@ -1,0 +1,383 @@
+package io.atoll.attention.step;
+
+import io.atoll.attention.forward.Compute;
+import io.atoll.attention.forward.Forward;
+import io.atoll.attention.forward.StepBatch;
+import io.atoll.attention.forward.StepBatch.Logits;
+import io.atoll.attention.moe.RoutedExperts;
+import io.atoll.attention.sampling.Choice;
+import io.atoll.attention.sampling.Sampler;
+import io.atoll.attention.sampling.TokenCounts;
+import io.atoll.attention.state.SequenceState;
+import io.atoll.attention.state.SequenceStates;
+import io.atoll.attention.state.SequenceStates.Reservation;
+import io.atoll.attention.state.StateShape;
+import io.atoll.attention.step.StepPlan.SequenceRows;
+import io.atoll.kernels.ComputePool;
+import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.Kernels;
+import io.atoll.model.checkpoint.TextWeights;
+import io.atoll.model.config.TextConfig;
+import io.atoll.model.trace.ForwardObserver;
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/// The attention worker itself: validates a plan, runs the forward pass over it and samples.
+///
+/// A plan that is refused leaves every state as it was. A step that fails on its way leaves the states of its sequences
+/// undefined: they are marked lost and can only be closed; other sequences are not touched.
+///
+/// Owns the dense weights, the buffers and the states. Borrows the checkpoint, the routed experts, the kernels and the pool,
+/// which must outlive it. One caller at a time, whichever thread it is on; a second one gets an [IllegalStateException].
+public final class LocalAttentionWorker implements AttentionWorker {
+    private final AttentionWorkerInfo info;
+    private final RoutedExperts experts;
+    private final ComputePool pool;
+    private final SequenceStates states;
+    private final Forward forward;
+    private final Sampler[] samplers; // one for each task that samples
+    private final Map<Long, Sequence> sequences = new HashMap<>();
+    private final AtomicBoolean busy = new AtomicBoolean();
+    private volatile boolean closed;
+
+    /// @param weights of the model; their configuration decides the shapes and the rotary embedding
+    /// @param modelDigest identifies the checkpoint to others
+    /// @param vocabularySize the tokenizer's largest id + 1; ids from here on are padding
+    /// @param experts the routed experts of every layer
+    /// @param pool may be shared, for example with an expert worker in the same process
+    /// @throws io.atoll.model.checkpoint.CheckpointException if a weight is missing or damaged
+    public LocalAttentionWorker(
+            TextWeights weights,
+            String modelDigest,
+            int vocabularySize,
+            RoutedExperts experts,
+            Kernels kernels,
+            ComputePool pool,
+            AttentionSettings settings) {
+        TextConfig config = weights.config();
+        if (vocabularySize <= 0 || vocabularySize > config.vocabSize()) {
+            throw new IllegalArgumentException(
+                    "vocabularySize must be from 1 to "
+                            + config.vocabSize()
+                            + ": "
+                            + vocabularySize);
+        }
+        this.experts = experts;
+        this.pool = pool;
+        info =
+                new AttentionWorkerInfo(
+                        modelDigest,
+                        KernelLibrary.describe(kernels, pool.threads()),
+                        vocabularySize,
+                        Math.min(settings.maxSequenceTokens(), config.contextLength()),
+                        settings.maxSequences(),
+                        settings.maxStepRows());
+        samplers = new Sampler[Math.min(pool.threads(), settings.maxSequences())];
+        for (int i = 0; i < samplers.length; i++) {
+            samplers[i] = new Sampler(vocabularySize);
+        }
+        states =
+                new SequenceStates(
+                        StateShape.of(config),
+                        settings.maxSequences(),
+                        info.maxSequenceTokens(),
+                        settings.kvCapacityTokens());
+        try {
+            forward =
+                    new Forward(
+                            weights,
+                            experts,
+                            states,
+                            new Compute(kernels, pool),
+                            settings.maxStepRows(),
+                            Math.min(settings.maxSequences(), settings.maxStepRows()),
+                            settings.combineTimeout());
+        } catch (RuntimeException | Error e) {
+            states.close();
+            throw e;
+        }
+    }
+
+    /// An open sequence.
+    private static final class Sequence {
+        private final SequenceOptions options;
+        private final SequenceState state;
+        private final TokenCounts counts;
+        private boolean lost;
+
+        Sequence(SequenceOptions options, SequenceState state) {
+            this.options = options;
+            this.state = state;
+            counts = new TokenCounts(options.sampling());
+        }
+
+        /// Notes that the rows went through every layer.
+        void advance(int[] tokens) {
+            for (int i = 0; i < tokens.length; i++) {
+                counts.add(tokens[i], state.position() + i >= options.promptTokens());
+            }
+            state.advance(tokens.length);
+        }
+    }
+
+    @Override
+    public AttentionWorkerInfo info() {
+        return info;
+    }
+
+    @Override
+    public Optional<Failure> open(long sequenceId, SequenceOptions options) {
+        enter();
+        try {
+            if (sequences.containsKey(sequenceId)) {
+                return refuse(
+                        ErrorCode.INVALID_REQUEST, "sequence is open already: id=" + sequenceId);
+            }
+            if (options.maxTokens() > info.maxSequenceTokens()) {
+                return refuse(
+                        ErrorCode.PROMPT_TOO_LONG,
+                        "sequence of up to "
+                                + options.maxTokens()
+                                + " tokens, at most "
+                                + info.maxSequenceTokens()
+                                + " are served");
+            }
+            return switch (states.open(options.maxTokens())) {
+                case Reservation.Reserved(var state) -> {
+                    sequences.put(sequenceId, new Sequence(options, state));
+                    yield Optional.empty();
+                }
+                case Reservation.Refused(var failure) -> Optional.of(failure);
+            };
+        } finally {
+            leave();
+        }
+    }
+
+    @Override
+    public StepOutcome step(StepPlan plan) {
+        return step(plan, ForwardObserver.NONE);
+    }
+
+    /// Runs a step and shows its intermediates, for conformance and debugging. With an observer, the logits of every row are
+    /// computed and shown, not only of those that sample.
+    public StepOutcome step(StepPlan plan, ForwardObserver observer) {
+        enter();
+        try {
+            long deadlineNanos = System.nanoTime() + plan.timeout().toNanos();
+            Optional<Failure> refusal = validate(plan);
+            if (refusal.isPresent()) {
+                return new StepOutcome.Failed(refusal.get());
+            }
+            return run(plan, observer, deadlineNanos);
+        } finally {
+            leave();
+        }
+    }
+
+    private Optional<Failure> validate(StepPlan plan) {
+        if (plan.rows() > info.maxStepRows()) {
+            return refuse(
+                    ErrorCode.INVALID_REQUEST,
+                    "too many rows: step="
+                            + plan.stepId()
+                            + " rows="
+                            + plan.rows()
+                            + " max="
+                            + info.maxStepRows());
+        }
+        Set<Long> seen = new HashSet<>();
+        for (SequenceRows rows : plan.sequences()) {
+            String where = "step=" + plan.stepId() + " sequence=" + rows.sequenceId();
+            if (!seen.add(rows.sequenceId())) {
+                return refuse(ErrorCode.INVALID_REQUEST, "sequence comes twice: " + where);
+            }
+            Sequence sequence = sequences.get(rows.sequenceId());
+            if (sequence == null) {
+                return refuse(ErrorCode.SEQUENCE_LOST, "unknown sequence: " + where);
+            }
+            if (sequence.lost) {
+                return refuse(
+                        ErrorCode.SEQUENCE_LOST, "its state was lost in a failed step: " + where);
+            }
+            int position = sequence.state.position();
+            if (rows.firstPosition() != position) {
+                return refuse(
+                        ErrorCode.SEQUENCE_LOST,
+                        "wrong position: "
+                                + where
+                                + " planned="
+                                + rows.firstPosition()
+                                + " actual="
+                                + position);
+            }
+            if (rows.tokens().length > sequence.options.maxTokens() - position) {
+                return refuse(
+                        ErrorCode.INVALID_REQUEST,
+                        "past its reserved length: "
+                                + where
+                                + " position="
+                                + position
+                                + " rows="
+                                + rows.tokens().length
+                                + " maxTokens="
+                                + sequence.options.maxTokens());
+            }
+            for (int token : rows.tokens()) {
+                if (token < 0 || token >= info.vocabularySize()) {
+                    return refuse(
+                            ErrorCode.INVALID_REQUEST,
+                            "no such token: "
+                                    + where
+                                    + " token="
+                                    + token
+                                    + " vocabulary="
+                                    + info.vocabularySize());
+                }
+            }
+        }
+        return Optional.empty();
+    }
+
+    private StepOutcome run(StepPlan plan, ForwardObserver observer, long deadlineNanos) {
+        boolean showAll = !observer.equals(ForwardObserver.NONE);
+        List<StepBatch.Piece> pieces = new ArrayList<>(plan.sequences().size());
+        for (SequenceRows rows : plan.sequences()) {
+            Sequence sequence = sequences.get(rows.sequenceId());
+            // Until the step is complete: an exception must not leave a half-advanced state in use.
+            sequence.lost = true;
+            Logits wanted = rows.sample() ? Logits.LAST : Logits.NONE;
+            pieces.add(
+                    new StepBatch.Piece(
+                            sequence.state, rows.tokens(), showAll ? Logits.ALL : wanted));
+        }
+        StepBatch batch = new StepBatch(pieces);
+        Optional<Failure> failure = forward.run(batch, observer, deadlineNanos);
+        if (failure.isPresent()) {
+            return new StepOutcome.Failed(failure.get());
+        }
+
+        List<Draw> draws = new ArrayList<>();
+        int lastLogitRow = -1;
+        for (SequenceRows rows : plan.sequences()) {
+            Sequence sequence = sequences.get(rows.sequenceId());
+            sequence.advance(rows.tokens());
+            lastLogitRow += showAll ? rows.tokens().length : rows.sample() ? 1 : 0;
+            if (rows.sample()) {
+                draws.add(new Draw(rows.sequenceId(), sequence, lastLogitRow));
+            }
+        }
+        StepOutcome outcome = sample(draws);
+        if (outcome instanceof StepOutcome.Completed) {
+            for (SequenceRows rows : plan.sequences()) {
+                sequences.get(rows.sequenceId()).lost = false;
+            }
+        }
+        return outcome;
+    }
+
+    /// A token to choose, and the row of logits to choose it from.
+    private record Draw(long sequenceId, Sequence sequence, int logitRow) {}
+
+    private StepOutcome sample(List<Draw> draws) {
+        Choice[] choices = new Choice[draws.size()];
+        int tasks = Math.min(samplers.length, choices.length);
+        pool.run(
+                tasks,
+                task -> {
+                    for (int i = task; i < choices.length; i += tasks) {
+                        Draw draw = draws.get(i);
+                        choices[i] =
+                                samplers[task].choose(
+                                        forward.logits(draw.logitRow()),
+                                        draw.sequence().options.sampling(),
+                                        draw.sequence().counts,
+                                        draw.sequence().state.position());
+                    }
+                });
+        List<StepOutcome.Sampled> sampled = new ArrayList<>(choices.length);
+        for (int i = 0; i < choices.length; i++) {
+            long id = draws.get(i).sequenceId();
+            switch (choices[i]) {
+                case Choice.Chosen(int token, float logprob) ->
+                        sampled.add(new StepOutcome.Sampled(id, token, logprob));
+                case Choice.NotFinite(int token, float logit) -> {
+                    return new StepOutcome.Failed(
+                            new Failure(
+                                    ErrorCode.NON_FINITE_OUTPUT,
+                                    "logit is not finite: sequence="
+                                            + id
+                                            + " token="
+                                            + token
+                                            + " logit="
+                                            + logit));
+                }
+            }
+        }
+        return new StepOutcome.Completed(sampled);
+    }
+
+    @Override
+    public void close(long sequenceId) {
+        enter();
+        try {
+            Sequence sequence = sequences.remove(sequenceId);
+            if (sequence != null) {
+                states.close(sequence.state);
+            }
+        } finally {
+            leave();
+        }
+    }
+
+    @Override
+    public Optional<Failure> unavailable() {
+        return experts.unavailable();
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        enter();
+        try {
+            closed = true;
+            forward.close();
+            states.close();
+        } finally {
+            leave();
+        }
+    }
+
+    /// Sequences that could be opened now, for tests of what is freed.
+    int freeSequences() {
+        return states.freeSlots();
+    }
+
+    private static Optional<Failure> refuse(ErrorCode code, String message) {
+        return Optional.of(new Failure(code, message));
+    }
+
+    private void enter() {
+        if (!busy.compareAndSet(false, true)) {
+            throw new IllegalStateException("an attention worker takes one caller at a time");
+        }
+        if (closed) {
+            leave();
+            throw new IllegalStateException("the attention worker is closed");
+        }
+    }
+
+    private void leave() {
+        busy.set(false);
+    }
+}
