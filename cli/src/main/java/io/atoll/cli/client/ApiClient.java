@@ -1,0 +1,193 @@
+package io.atoll.cli.client;
+
+import com.fasterxml.jackson.core.JacksonException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.net.ConnectException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Optional;
+
+/// Talks to one endpoint. Safe for several threads; a streamed call blocks its caller until the answer has ended.
+public final class ApiClient implements AutoCloseable {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final URI base;
+    private final HttpClient http =
+            HttpClient.newBuilder()
+                    .version(HttpClient.Version.HTTP_1_1)
+                    .connectTimeout(Duration.ofSeconds(5))
+                    .build();
+
+    /// @param base the endpoint, with or without a final `/v1`
+    public ApiClient(URI base) {
+        String text = base.toString().replaceAll("/+$", "").replaceAll("/v1$", "");
+        this.base = URI.create(text + "/");
+    }
+
+    /// Receives a streamed answer piece by piece.
+    public interface Listener {
+        void reasoning(String text);
+
+        void content(String text);
+    }
+
+    /// How a streamed answer ended.
+    ///
+    /// @param content all content, without the reasoning
+    /// @param firstTokenNanos from sending the request to the first piece of text; -1 if there was none
+    /// @param totalNanos from sending the request to the end
+    public record Answer(
+            String content,
+            String reasoning,
+            String finishReason,
+            int promptTokens,
+            int completionTokens,
+            long firstTokenNanos,
+            long totalNanos) {
+        /// Tokens after the first, over the time they took; 0 if there are fewer than two.
+        public double tokensPerSecond() {
+            return completionTokens < 2 || firstTokenNanos < 0
+                    ? 0
+                    : (completionTokens - 1) * 1e9 / Math.max(1, totalNanos - firstTokenNanos);
+        }
+    }
+
+    /// Sends a chat request and hands over the answer as it comes.
+    ///
+    /// @param request the request's body; `stream` and `stream_options` are set here
+    public Answer chat(ObjectNode request, Listener listener) throws IOException, InterruptedException {
+        request.put("stream", true);
+        request.putObject("stream_options").put("include_usage", true);
+        long start = System.nanoTime();
+        HttpResponse<InputStream> response =
+                send(
+                        HttpRequest.newBuilder(base.resolve("v1/chat/completions"))
+                                .header("Content-Type", "application/json")
+                                .POST(HttpRequest.BodyPublishers.ofString(request.toString()))
+                                .build());
+        try (BufferedReader lines =
+                new BufferedReader(
+                        new InputStreamReader(response.body(), StandardCharsets.UTF_8))) {
+            if (response.statusCode() != 200) {
+                throw error(response.statusCode(), lines.lines().reduce("", String::concat));
+            }
+            return read(lines, listener, start);
+        }
+    }
+
+    private static Answer read(BufferedReader lines, Listener listener, long start)
+            throws IOException {
+        StringBuilder content = new StringBuilder();
+        StringBuilder reasoning = new StringBuilder();
+        String finish = "";
+        int promptTokens = 0;
+        int completionTokens = 0;
+        long first = -1;
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+            if (!line.startsWith("data:")) {
+                continue;
+            }
+            String data = line.substring("data:".length()).strip();
+            if (data.equals("[DONE]")) {
+                return new Answer(
+                        content.toString(),
+                        reasoning.toString(),
+                        finish,
+                        promptTokens,
+                        completionTokens,
+                        first,
+                        System.nanoTime() - start);
+            }
+            JsonNode chunk = JSON.readTree(data);
+            if (chunk.has("error")) {
+                throw error(200, data);
+            }
+            JsonNode choice = chunk.path("choices").path(0);
+            String thought = choice.path("delta").path("reasoning_content").asText("");
+            String text = choice.path("delta").path("content").asText("");
+            if (first < 0 && !(thought.isEmpty() && text.isEmpty())) {
+                first = System.nanoTime() - start;
+            }
+            if (!thought.isEmpty()) {
+                reasoning.append(thought);
+                listener.reasoning(thought);
+            }
+            if (!text.isEmpty()) {
+                content.append(text);
+                listener.content(text);
+            }
+            finish = choice.path("finish_reason").asText(finish);
+            promptTokens = chunk.path("usage").path("prompt_tokens").asInt(promptTokens);
+            completionTokens = chunk.path("usage").path("completion_tokens").asInt(completionTokens);
+        }
+        throw new ApiException(200, "", "the stream ended early: the connection was lost");
+    }
+
+    /// Reads a JSON document.
+    ///
+    /// @param path relative to the endpoint, such as `v1/models`
+    public JsonNode get(String path) throws IOException, InterruptedException {
+        HttpResponse<InputStream> response =
+                send(
+                        HttpRequest.newBuilder(base.resolve(path))
+                                .timeout(Duration.ofSeconds(10))
+                                .GET()
+                                .build());
+        try (InputStream body = response.body()) {
+            String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
+            if (response.statusCode() != 200) {
+                throw error(response.statusCode(), text);
+            }
+            return JSON.readTree(text);
+        }
+    }
+
+    /// Empty when the endpoint says that it can serve, else what it says, or that nobody answers.
+    public Optional<String> notReady() throws InterruptedException {
+        try {
+            get("health/ready");
+            return Optional.empty();
+        } catch (IOException e) {
+            return Optional.of(e.getMessage());
+        }
+    }
+
+    private HttpResponse<InputStream> send(HttpRequest request)
+            throws IOException, InterruptedException {
+        try {
+            return http.send(request, HttpResponse.BodyHandlers.ofInputStream());
+        } catch (ConnectException _) {
+            throw new ApiException(0, "", "nobody answers at " + base);
+        }
+    }
+
+    private static ApiException error(int status, String body) {
+        try {
+            JsonNode error = JSON.readTree(body).path("error");
+            if (error.hasNonNull("message")) {
+                return new ApiException(
+                        status, error.path("code").asText(""), error.path("message").asText());
+            }
+        } catch (JacksonException _) {
+            // Not JSON: the status and the text itself say more than a parser's complaint.
+        }
+        String text = body.strip();
+        return new ApiException(
+                status, "", "HTTP " + status + (text.isEmpty() ? "" : ": " + text));
+    }
+
+    @Override
+    public void close() {
+        http.close();
+    }
+}

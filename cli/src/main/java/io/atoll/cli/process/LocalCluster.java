@@ -1,0 +1,177 @@
+package io.atoll.cli.process;
+
+import io.atoll.cli.client.ApiClient;
+import io.atoll.cluster.config.HostPort;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+
+/// One coordinator and some expert workers as processes on this machine. Logs and the cluster file are in its directory.
+public final class LocalCluster implements AutoCloseable {
+    private static final Duration START_TIMEOUT = Duration.ofSeconds(90);
+
+    private final Path directory;
+    private final Path model;
+    private final List<AtollProcess> processes = new ArrayList<>();
+    private final List<HostPort> workerAddresses = new ArrayList<>();
+    private URI url = URI.create("http://127.0.0.1:0");
+
+    private LocalCluster(Path directory, Path model) {
+        this.directory = directory;
+        this.model = model.toAbsolutePath();
+    }
+
+    /// What to start.
+    ///
+    /// @param model directory of the checkpoint
+    /// @param shards what each worker holds, as `--experts` takes it; their number is the number of workers
+    /// @param port of the API; 0 takes a free one
+    /// @param coordinatorYaml further lines of the cluster file's `coordinator` section, indented by two
+    /// @param attentionYaml the same for its `attention-worker` section
+    public record Plan(
+            Path model, List<String> shards, int port, String coordinatorYaml, String attentionYaml) {
+        public Plan {
+            shards = List.copyOf(shards);
+        }
+
+        /// Workers with equal parts, one compute thread each, and every default.
+        public static Plan even(Path model, int workers, int port) {
+            List<String> shards = new ArrayList<>();
+            for (int part = 1; part <= workers; part++) {
+                shards.add(part + "/" + workers);
+            }
+            return new Plan(model, shards, port, "", "  threads: 1\n");
+        }
+    }
+
+    /// Starts the processes and waits until the cluster serves.
+    ///
+    /// @param directory receives the logs and the cluster file
+    /// @throws IOException with the end of a log, after everything was stopped again
+    public static LocalCluster start(Plan plan, Path directory)
+            throws IOException, InterruptedException {
+        LocalCluster cluster = new LocalCluster(directory, plan.model());
+        try {
+            cluster.startAll(plan);
+            return cluster;
+        } catch (IOException | InterruptedException | RuntimeException e) {
+            cluster.close();
+            throw e;
+        }
+    }
+
+    private void startAll(Plan plan) throws IOException, InterruptedException {
+        for (int i = 0; i < plan.shards().size(); i++) {
+            add(startWorker("w" + (i + 1), plan.shards().get(i), new HostPort("127.0.0.1", 0)));
+        }
+        StringBuilder yaml = new StringBuilder();
+        yaml.append("cluster-id: local\nmodel: '")
+                .append(model.toString().replace("'", "''"))
+                .append("'\ncoordinator:\n  listen: 127.0.0.1:")
+                .append(plan.port())
+                .append('\n')
+                .append(plan.coordinatorYaml());
+        if (!plan.attentionYaml().isEmpty()) {
+            yaml.append("attention-worker:\n").append(plan.attentionYaml());
+        }
+        yaml.append("expert-workers:\n");
+        for (AtollProcess worker : List.copyOf(processes)) {
+            HostPort address = worker.awaitReady(START_TIMEOUT);
+            workerAddresses.add(address);
+            yaml.append("  - name: ").append(worker.name()).append('\n');
+            yaml.append("    address: ").append(address).append('\n');
+        }
+        Path file = directory.resolve("cluster.yaml");
+        Files.writeString(file, yaml);
+        AtollProcess coordinator =
+                AtollProcess.start(
+                        "coordinator",
+                        directory.resolve("coordinator.log"),
+                        List.of("coordinator", "--config=" + file));
+        add(coordinator);
+        url = URI.create("http://" + coordinator.awaitReady(START_TIMEOUT));
+        awaitServing(START_TIMEOUT);
+    }
+
+    private AtollProcess startWorker(String name, String shard, HostPort listen) throws IOException {
+        return AtollProcess.start(
+                name,
+                directory.resolve(name + ".log"),
+                List.of(
+                        "expert-worker",
+                        "--name=" + name,
+                        "--cluster-id=local",
+                        "--model=" + model,
+                        "--listen=" + listen,
+                        "--experts=" + shard,
+                        "--threads=1"));
+    }
+
+    /// Waits until `/health/ready` says yes.
+    public void awaitServing(Duration timeout) throws IOException, InterruptedException {
+        long deadline = System.nanoTime() + timeout.toNanos();
+        AtollProcess coordinator = processes.getLast();
+        try (ApiClient client = new ApiClient(url)) {
+            Optional<String> reason = client.notReady();
+            while (reason.isPresent()) {
+                if (System.nanoTime() > deadline || !coordinator.isAlive()) {
+                    throw new IOException(
+                            "the cluster does not serve: " + reason.get() + coordinator.tail());
+                }
+                TimeUnit.MILLISECONDS.sleep(20);
+                reason = client.notReady();
+            }
+        }
+    }
+
+    /// Kills one worker, as `kill -9` does.
+    ///
+    /// @param index from 0
+    public void killWorker(int index) throws InterruptedException {
+        processes.get(index).kill();
+    }
+
+    /// Starts a killed worker again, at its old address, with a shard.
+    public void restartWorker(int index, String shard) throws IOException, InterruptedException {
+        AtollProcess worker =
+                startWorker(processes.get(index).name(), shard, workerAddresses.get(index));
+        synchronized (processes) {
+            processes.set(index, worker);
+        }
+        worker.awaitReady(START_TIMEOUT);
+    }
+
+    /// The API's endpoint, without `/v1`.
+    public URI url() {
+        return url;
+    }
+
+    public Path directory() {
+        return directory;
+    }
+
+    /// Workers in order, then the coordinator.
+    public List<AtollProcess> processes() {
+        synchronized (processes) {
+            return List.copyOf(processes);
+        }
+    }
+
+    private void add(AtollProcess process) {
+        synchronized (processes) {
+            processes.add(process);
+        }
+    }
+
+    /// Stops everything, the coordinator first. Harmless when already stopped.
+    @Override
+    public void close() {
+        processes().reversed().forEach(AtollProcess::close);
+    }
+}

@@ -1,0 +1,45 @@
+package io.atoll.cluster.config;
+
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonValue;
+
+/// A TCP address, written `host:port` or `[v6]:port`.
+///
+/// @param host a name or an address, without brackets
+/// @param port 0 asks for any free port where one listens
+public record HostPort(String host, int port) {
+    public HostPort {
+        if (host.isBlank()) {
+            throw new IllegalArgumentException("an address needs a host, as in 127.0.0.1:7001");
+        }
+        if (port < 0 || port > 65535) {
+            throw new IllegalArgumentException("port must be from 0 to 65535: " + port);
+        }
+    }
+
+    /// Reads the written form.
+    @JsonCreator
+    public static HostPort parse(String text) {
+        int colon = text.lastIndexOf(':');
+        String host = colon < 0 ? "" : text.substring(0, colon);
+        boolean bracketed = host.startsWith("[") && host.endsWith("]");
+        if (colon < 0 || (!bracketed && host.indexOf(':') >= 0)) {
+            throw new IllegalArgumentException(
+                    "not an address: '" + text + "', expected host:port or [v6]:port");
+        }
+        try {
+            return new HostPort(
+                    bracketed ? host.substring(1, host.length() - 1) : host,
+                    Integer.parseInt(text.substring(colon + 1)));
+        } catch (NumberFormatException _) {
+            throw new IllegalArgumentException(
+                    "not a port: '" + text.substring(colon + 1) + "' in '" + text + "'");
+        }
+    }
+
+    @Override
+    @JsonValue
+    public String toString() {
+        return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port;
+    }
+}
