@@ -33,7 +33,7 @@ import picocli.CommandLine.TypeConversionException;
         mixinStandardHelpOptions = true)
 public final class ConformanceCommand implements Callable<Integer> {
     private static final List<Suite> SUITES =
-            List.of(new ForwardSuite(), new GenerateSuite(), new TokenizerSuite());
+            List.of(new ForwardSuite(), new GenerateSuite(), new TokenizerSuite(), new ChatSuite());
 
     /// Directories of a set that no suite reads yet.
     private static final List<String> UNSUPPORTED =
@@ -80,7 +80,7 @@ public final class ConformanceCommand implements Callable<Integer> {
         if (!Files.isDirectory(directory)) {
             throw new ParameterException(spec.commandLine(), "not a directory: " + directory);
         }
-        FixtureSet fixtures = new FixtureSet(directory, base, model, home());
+        FixtureSet fixtures = new FixtureSet(directory, base, model);
         List<String> names =
                 only.isEmpty() ? allNames().filter(fixtures::has).toList() : List.copyOf(only);
         if (names.stream().noneMatch(fixtures::has)) {
@@ -98,13 +98,6 @@ public final class ConformanceCommand implements Callable<Integer> {
             out.flush();
         }
         return passed ? 0 : 1;
-    }
-
-    /// Where Atoll is installed, if that was said: it holds a copy of the demo model.
-    private static Optional<Path> home() {
-        return Optional.ofNullable(System.getProperty("atoll.home"))
-                .or(() -> Optional.ofNullable(System.getenv("ATOLL_HOME")))
-                .map(Path::of);
     }
 
     private boolean run(String name, FixtureSet fixtures, PrintWriter out) {

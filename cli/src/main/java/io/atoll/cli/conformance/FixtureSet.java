@@ -1,5 +1,6 @@
 package io.atoll.cli.conformance;
 
+import io.atoll.cli.AtollHome;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,16 +19,13 @@ final class FixtureSet {
     private final Path directory;
     private final List<Path> bases;
     private final Optional<Path> model;
-    private final Optional<Path> home;
 
     /// @param directory the set
     /// @param base another set, asked for what this one lacks
-    /// @param model takes the place of the sets' own model
-    /// @param home where Atoll is installed; its demo model is the last one tried
-    FixtureSet(Path directory, Optional<Path> base, Optional<Path> model, Optional<Path> home) {
+    /// @param model takes the place of the sets' own model; without it and without theirs, it is the one that comes with Atoll
+    FixtureSet(Path directory, Optional<Path> base, Optional<Path> model) {
         this.directory = directory;
         this.model = model;
-        this.home = home;
         List<Path> found = new ArrayList<>(List.of(directory));
         base.ifPresent(found::add);
         found.add(directory.toAbsolutePath().normalize().resolveSibling("fixtures"));
@@ -49,7 +47,7 @@ final class FixtureSet {
             return model.get();
         }
         List<Path> tried = new ArrayList<>(bases.stream().map(b -> b.resolve(MODEL)).toList());
-        home.ifPresent(h -> tried.add(h.resolve(MODEL)));
+        tried.add(AtollHome.demoModel());
         return firstExisting(tried, "no model; give one with --model");
     }
 

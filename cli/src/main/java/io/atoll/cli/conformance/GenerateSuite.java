@@ -1,6 +1,7 @@
 package io.atoll.cli.conformance;
 
 import io.atoll.model.ModelDirectory;
+import io.atoll.model.chat.ChatTemplate;
 import io.atoll.model.tokenizer.Tokenizer;
 import io.atoll.model.trace.ForwardObserver;
 import java.util.Arrays;
@@ -26,10 +27,11 @@ final class GenerateSuite implements Suite {
             Set<Integer> goldenStops = new TreeSet<>();
             Arrays.stream(golden.get("stop_ids").integers()).forEach(goldenStops::add);
             checks.equal("stop_ids", goldenStops, stops);
+            ChatTemplate template = ChatTemplate.compile(model.chatTemplate());
             int maxTokens = golden.get("max_tokens").integer();
             for (GoldenJson generation : golden.get("cases").items()) {
                 String where = "case " + generation.get("id").integer() + " ";
-                request(generation, where, tokenizer, checks);
+                request(generation, where, template, tokenizer, checks);
                 answer(generation, where, maxTokens, stops, tokenizer, engine, checks);
             }
         }

@@ -1,13 +1,16 @@
 package io.atoll.cli.conformance;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /// A value of a golden JSON file that knows where it stands, so that a torn file is reported by place.
@@ -113,6 +116,19 @@ record GoldenJson(Path file, String where, JsonNode node) {
             numbers[i] = items.get(i).number();
         }
         return numbers;
+    }
+
+    /// An object as plain Java values, in the file's order.
+    Map<String, Object> map() {
+        if (!node.isObject()) {
+            throw refused("must be an object");
+        }
+        return MAPPER.convertValue(node, new TypeReference<LinkedHashMap<String, Object>>() {});
+    }
+
+    /// A list of objects as plain Java values.
+    List<Map<String, Object>> maps() {
+        return items().stream().map(GoldenJson::map).toList();
     }
 
     private FixtureException refused(String problem) {
