@@ -1,0 +1,162 @@
+package io.atoll.expert;
+
+import io.atoll.expert.batch.BatchLoop;
+import io.atoll.expert.batch.DispatchQueue;
+import io.atoll.expert.batch.ExpertEngine;
+import io.atoll.expert.service.ExpertService;
+import io.atoll.expert.service.WorkerIdentity;
+import io.atoll.expert.store.ExpertStore;
+import io.atoll.expert.store.ResidentExperts;
+import io.atoll.kernels.ComputePool;
+import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.Kernels;
+import io.atoll.model.ModelDirectory;
+import io.atoll.proto.wire.DataPlane;
+import io.atoll.proto.wire.RowFormat;
+import io.grpc.Server;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.protobuf.services.HealthStatusManager;
+import io.netty.channel.EventLoopGroup;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// One expert worker: weights, compute thread and port.
+///
+/// [#open] loads the experts, [#start] binds the port, [#close] stops in order: no new dispatches, finish what is queued
+/// within the grace period, end the streams, free the memory.
+public final class ExpertWorker implements AutoCloseable {
+    /// Binary digits behind the point of the combine's grid, unless the model's manifest says otherwise.
+    public static final int FRACTION_BITS = 20;
+
+    private static final Logger LOG = LoggerFactory.getLogger(ExpertWorker.class);
+
+    private final ExpertWorkerSettings settings;
+    private final ExpertStore store;
+    private final ComputePool computePool;
+    private final DispatchQueue queue;
+    private final BatchLoop batchLoop;
+    private final ExpertService service;
+    private final HealthStatusManager health = new HealthStatusManager();
+    private final EventLoopGroup loops;
+    private final Server server;
+    private boolean closed;
+
+    /// Loads the experts of the settings' shard from the model.
+    ///
+    /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
+    public static ExpertWorker open(ExpertWorkerSettings settings) {
+        try (ModelDirectory model = ModelDirectory.open(settings.modelPath())) {
+            long begin = System.nanoTime();
+            ResidentExperts store =
+                    ResidentExperts.load(
+                            model.textWeights(), settings.shard(), settings.weightFormat());
+            LOG.info(
+                    "{} holds {} experts ({}), {} MiB as {}, loaded in {} ms",
+                    settings.name(),
+                    settings.shard().size(),
+                    settings.shard(),
+                    store.bytes() >> 20,
+                    store.format(),
+                    (System.nanoTime() - begin) / 1_000_000);
+            return over(settings, store, model.modelDigest());
+        }
+    }
+
+    /// A worker over experts that are loaded already; it owns them from here on.
+    public static ExpertWorker over(
+            ExpertWorkerSettings settings, ExpertStore store, String modelDigest) {
+        return new ExpertWorker(
+                settings, store, modelDigest, KernelLibrary.select(settings.kernels()));
+    }
+
+    private ExpertWorker(
+            ExpertWorkerSettings settings, ExpertStore store, String modelDigest, Kernels kernels) {
+        this.settings = settings;
+        this.store = store;
+        computePool = new ComputePool(settings.threads());
+        queue =
+                new DispatchQueue(
+                        settings.maxQueueMessages(),
+                        settings.maxQueueBytes(),
+                        settings.spin().toNanos());
+        batchLoop =
+                new BatchLoop(
+                        queue,
+                        new ExpertEngine(store, kernels, computePool, FRACTION_BITS),
+                        store.hidden(),
+                        settings.name() + "-compute");
+        WorkerIdentity identity =
+                new WorkerIdentity(
+                        settings.name(),
+                        settings.clusterId(),
+                        modelDigest,
+                        kernels.kernelClass().arithmetic(),
+                        store.format().takesQuantizedRows() ? RowFormat.Q8 : RowFormat.F32,
+                        store.hidden(),
+                        FRACTION_BITS,
+                        store.shard());
+        service = new ExpertService(identity, queue, kernels);
+        loops = DataPlane.eventLoops(1, settings.name() + "-net");
+        server =
+                DataPlane.server(new InetSocketAddress(settings.host(), settings.port()), loops)
+                        .addService(service.definition())
+                        .addService(health.getHealthService())
+                        .build();
+    }
+
+    /// Binds the port and serves.
+    ///
+    /// @throws IOException if the port cannot be bound; the worker can only be closed then
+    public void start() throws IOException {
+        batchLoop.start();
+        server.start();
+        LOG.info("{} listens on {}:{}", settings.name(), settings.host(), port());
+    }
+
+    /// The port it listens on.
+    public int port() {
+        return server.getPort();
+    }
+
+    /// Dispatches that wait for compute now.
+    public int queuedDispatches() {
+        return queue.size();
+    }
+
+    /// Open exchange streams.
+    public int openStreams() {
+        return service.openStreams();
+    }
+
+    @Override
+    public synchronized void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        health.setStatus(HealthStatusManager.SERVICE_NAME_ALL_SERVICES, ServingStatus.NOT_SERVING);
+        batchLoop.stop(settings.grace());
+        service.closeStreams();
+        server.shutdown();
+        boolean interrupted = false;
+        try {
+            if (!server.awaitTermination(500, TimeUnit.MILLISECONDS)) {
+                server.shutdownNow();
+            }
+        } catch (InterruptedException _) {
+            interrupted = true;
+            server.shutdownNow();
+        }
+        service.close();
+        loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly();
+        computePool.close();
+        store.close();
+        LOG.info("{} stopped", settings.name());
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+package io.atoll.proto.wire;
+
+import io.grpc.MethodDescriptor;
+import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.NettyServerBuilder;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.ServerChannel;
+import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollIoHandler;
+import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.channel.epoll.EpollSocketChannel;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.util.concurrent.DefaultThreadFactory;
+import java.net.InetSocketAddress;
+
+/// The stream between an attention worker and an expert worker: its gRPC method and how both ends configure the transport.
+///
+/// The method is Arrow Flight's `DoExchange` under its own name, with our marshaller in place of Flight's.
+public final class DataPlane {
+    /// Full name of Flight's bidirectional method.
+    public static final String EXCHANGE = "arrow.flight.protocol.FlightService/DoExchange";
+
+    /// Most bytes of a body that we send; a larger dispatch is cut into rows.
+    public static final int MAX_BODY_BYTES = 1 << 20;
+
+    /// Most bytes of a message that we accept; a plain Flight client may send larger batches than we do.
+    public static final int MAX_INBOUND_BYTES = 8 << 20;
+
+    private static final int FLOW_CONTROL_WINDOW = 32 << 20;
+
+    private DataPlane() {}
+
+    /// The exchange, with messages in buffers of this pool. A received message belongs to the receiver, a sent one to gRPC.
+    public static MethodDescriptor<FlightMessage, FlightMessage> exchangeMethod(WirePool pool) {
+        FlightMessageMarshaller marshaller = new FlightMessageMarshaller(pool);
+        return MethodDescriptor.<FlightMessage, FlightMessage>newBuilder()
+                .setType(MethodDescriptor.MethodType.BIDI_STREAMING)
+                .setFullMethodName(EXCHANGE)
+                .setRequestMarshaller(marshaller)
+                .setResponseMarshaller(marshaller)
+                .build();
+    }
+
+    /// Event loops on epoll where it is available, else NIO. The caller shuts them down.
+    ///
+    /// @param name of the threads
+    public static EventLoopGroup eventLoops(int threads, String name) {
+        DefaultThreadFactory factory = new DefaultThreadFactory(name, true);
+        return new MultiThreadIoEventLoopGroup(
+                threads,
+                factory,
+                Epoll.isAvailable() ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
+    }
+
+    /// A server on these event loops, which run its handlers as well.
+    public static NettyServerBuilder server(InetSocketAddress address, EventLoopGroup loops) {
+        Class<? extends ServerChannel> channel =
+                Epoll.isAvailable() ? EpollServerSocketChannel.class : NioServerSocketChannel.class;
+        return NettyServerBuilder.forAddress(address)
+                .bossEventLoopGroup(loops)
+                .workerEventLoopGroup(loops)
+                .channelType(channel)
+                .directExecutor()
+                .flowControlWindow(FLOW_CONTROL_WINDOW)
+                .maxInboundMessageSize(MAX_INBOUND_BYTES)
+                .withOption(ChannelOption.SO_REUSEADDR, true)
+                .withChildOption(ChannelOption.TCP_NODELAY, true);
+    }
+
+    /// A channel on these event loops, which run its listeners as well.
+    public static NettyChannelBuilder channel(InetSocketAddress address, EventLoopGroup loops) {
+        Class<? extends Channel> channel =
+                Epoll.isAvailable() ? EpollSocketChannel.class : NioSocketChannel.class;
+        return NettyChannelBuilder.forAddress(address)
+                .usePlaintext()
+                .eventLoopGroup(loops)
+                .channelType(channel)
+                .directExecutor()
+                .flowControlWindow(FLOW_CONTROL_WINDOW)
+                .maxInboundMessageSize(MAX_INBOUND_BYTES)
+                .withOption(ChannelOption.TCP_NODELAY, true);
+    }
+}
