@@ -49,7 +49,7 @@ public final class ConformanceCommand implements Callable<Integer> {
             paramLabel = "NAME",
             defaultValue = "reference",
             converter = EngineKindConverter.class,
-            description = "What to test: reference. Default: ${DEFAULT-VALUE}.")
+            description = "What to test: reference, serve. Default: ${DEFAULT-VALUE}.")
     private EngineKind engine;
 
     @Option(
@@ -157,7 +157,8 @@ public final class ConformanceCommand implements Callable<Integer> {
 
     /// What can be tested.
     enum EngineKind {
-        REFERENCE("reference");
+        REFERENCE("reference"),
+        SERVE("serve");
 
         private final String label;
 
@@ -168,6 +169,7 @@ public final class ConformanceCommand implements Callable<Integer> {
         Engine open(Path model, Optional<String> kernels) {
             return switch (this) {
                 case REFERENCE -> ReferenceEngine.open(model, kernels);
+                case SERVE -> WorkerEngine.embedded(model, kernels);
             };
         }
     }

@@ -38,9 +38,24 @@ final class GenerateSuite implements Suite {
     }
 
     private static void request(
-            GoldenJson generation, String where, Tokenizer tokenizer, Checks checks) {
-        int[] ids = generation.get("prompt_ids").integers();
-        checks.ids(where + "prompt_ids", ids, tokenizer.encode(generation.get("prompt").text()));
+            GoldenJson generation,
+            String where,
+            ChatTemplate template,
+            Tokenizer tokenizer,
+            Checks checks) {
+        GoldenJson request = generation.get("request");
+        Map<String, Object> options = request.map();
+        options.keySet().removeAll(Set.of("messages", "tools"));
+        String prompt =
+                template.render(
+                        request.get("messages").maps(),
+                        request.optional("tools").map(GoldenJson::maps),
+                        options);
+        checks.text(where + "prompt", generation.get("prompt").text(), prompt);
+        checks.ids(
+                where + "prompt_ids",
+                generation.get("prompt_ids").integers(),
+                tokenizer.encode(prompt));
     }
 
     private static void answer(
