@@ -80,8 +80,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                                 layers[task - 1] = loadLayer(weights.layer(task - 1), arena);
                             }
                         });
-        return new DenseWeights(
-                List.of(layers), vector(arena, weights.finalNorm()), head[0]);
+        return new DenseWeights(List.of(layers), vector(arena, weights.finalNorm()), head[0]);
     }
 
     private static Layer loadLayer(LayerWeights layer, Arena arena) {

@@ -186,7 +186,8 @@ public final class Forward implements AutoCloseable {
         logits = workspace.logits;
         long bytes = (long) count * config.vocabSize() * Float.BYTES;
         if (bytes > logits.byteSize()) {
-            // Only an observer asks for the logits of more rows than are sampled; what it needs is collected with it.
+            // Only an observer asks for the logits of more rows than are sampled; what it needs is
+            // collected with it.
             logits = Arena.ofAuto().allocate(bytes, Float.BYTES);
         }
         head.apply(workspace.normed, count, logits);

@@ -112,8 +112,7 @@ final class GatedAttention implements Mixer {
     private void store(StepBatch batch, int row) {
         int blockTokens = SequenceStates.BLOCK_TOKENS;
         int position = batch.position(row);
-        long block =
-                batch.partOf(row).state().blockTable().offset(position / blockTokens);
+        long block = batch.partOf(row).state().blockTable().offset(position / blockTokens);
         long headBytes = (long) config.headDim() * Float.BYTES;
         int heads = config.keyValueHeads();
         for (int head = 0; head < heads; head++) {
@@ -130,7 +129,8 @@ final class GatedAttention implements Mixer {
     private void attend(StepBatch batch) {
         int keyValueHeads = config.keyValueHeads();
         int group = config.queryHeadsPerKeyValueHead();
-        // Query heads of one key and value head stay together, to read it once, unless that leaves threads idle.
+        // Query heads of one key and value head stay together, to read it once, unless that leaves
+        // threads idle.
         int pieces =
                 Math.clamp(compute.pool().threads() / (batch.rows() * keyValueHeads), 1, group);
         int headsPerItem = (group + pieces - 1) / pieces;

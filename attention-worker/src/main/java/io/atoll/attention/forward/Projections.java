@@ -38,8 +38,7 @@ final class Projections {
         compute.split(
                 matrix.groups(),
                 (begin, end) ->
-                        compute.kernels()
-                                .matMul(matrix, x, rows, out, matrix.rows(), begin, end));
+                        compute.kernels().matMul(matrix, x, rows, out, matrix.rows(), begin, end));
     }
 
     /// Groups `begin` to `end - 1`, counted through all matrices.

@@ -112,8 +112,7 @@ final class Workspace {
         attended = floats(arena, maxRows, queryWidth);
         long scratchFloats = Kernels.ATTENTION_SEGMENT + 2L * config.headDim();
         // Tasks of different threads keep to their own cache lines.
-        scratchBytes =
-                (scratchFloats * Float.BYTES + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        scratchBytes = (scratchFloats * Float.BYTES + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         attentionScratch = arena.allocate(tasks * scratchBytes, ALIGNMENT);
 
         int inner = config.sharedExpertIntermediateSize();

@@ -146,7 +146,8 @@ public final class Sampler {
         while (cut < BUCKETS - 1 && before + bucketWeights[cut] < wanted) {
             before += bucketWeights[cut++];
         }
-        // The cut bucket is not empty unless rounding has carried the walk past the last candidate; then all are kept.
+        // The cut bucket is not empty unless rounding has carried the walk past the last candidate;
+        // then all are kept.
         int size = rank(cut, max);
         for (int i = 0; i < size; i++) {
             before += ScalarMath.exp((logits[(int) ranked[i]] - max) / temperature);

@@ -17,9 +17,7 @@ final class RecurrentStatePool implements AutoCloseable {
     RecurrentStatePool(StateShape shape, int slots) {
         this.shape = shape;
         try {
-            memory =
-                    LazyMemory.allocate(
-                            slots * shape.recurrentBytes(), "recurrent states", arena);
+            memory = LazyMemory.allocate(slots * shape.slotBytes(), "recurrent states", arena);
         } catch (OutOfMemoryError e) {
             arena.close();
             throw e;
@@ -48,24 +46,20 @@ final class RecurrentStatePool implements AutoCloseable {
 
     /// Recurrent state `[valueHeads, keyDim, valueDim]` of a layer.
     MemorySegment recurrent(int slot, int linearLayer) {
-        return slot(slot)
-                .asSlice(linearLayer * layerBytes(), shape.recurrentFloats() * Float.BYTES);
+        return slot(slot).asSlice(linearLayer * shape.linearLayerBytes(), shape.recurrentBytes());
     }
 
     /// Convolution state `[width - 1, channels]` of a layer.
     MemorySegment conv(int slot, int linearLayer) {
         return slot(slot)
                 .asSlice(
-                        linearLayer * layerBytes() + StateShape.align(shape.recurrentFloats()),
-                        shape.convFloats() * Float.BYTES);
+                        linearLayer * shape.linearLayerBytes()
+                                + StateShape.align(shape.recurrentBytes()),
+                        shape.convBytes());
     }
 
     private MemorySegment slot(int slot) {
-        return memory.asSlice(slot * shape.recurrentBytes(), shape.recurrentBytes());
-    }
-
-    private long layerBytes() {
-        return StateShape.align(shape.recurrentFloats()) + StateShape.align(shape.convFloats());
+        return memory.asSlice(slot * shape.slotBytes(), shape.slotBytes());
     }
 
     @Override

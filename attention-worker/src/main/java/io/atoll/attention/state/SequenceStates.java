@@ -1,6 +1,9 @@
 package io.atoll.attention.state;
 
 import io.atoll.kernels.Kernels;
+import io.atoll.model.config.LayerType;
+import io.atoll.model.config.TextConfig;
+import io.atoll.model.trace.ForwardObserver;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.lang.foreign.Arena;
@@ -25,11 +28,11 @@ public final class SequenceStates implements AutoCloseable {
     /// @param maxSequenceTokens longest of them
     /// @param capacityTokens positions of all sequences together; rounded up to whole blocks
     public SequenceStates(
-            StateShape shape, int maxSequences, int maxSequenceTokens, long capacityTokens) {
+            TextConfig config, int maxSequences, int maxSequenceTokens, long capacityTokens) {
         if (Kernels.ATTENTION_SEGMENT % BLOCK_TOKENS != 0) {
             throw new IllegalStateException("a block must divide the attention segment");
         }
-        this.shape = shape;
+        shape = new StateShape(config);
         long blockCount = (capacityTokens + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
         if (blockCount <= 0 || blockCount > Integer.MAX_VALUE) {
             throw new IllegalArgumentException(
@@ -60,7 +63,11 @@ public final class SequenceStates implements AutoCloseable {
         }
         if (blocks.blocksFor(maxTokens) > tableEntries) {
             throw new IllegalArgumentException(
-                    "sequence of " + maxTokens + " tokens needs more than " + tableEntries + " blocks");
+                    "sequence of "
+                            + maxTokens
+                            + " tokens needs more than "
+                            + tableEntries
+                            + " blocks");
         }
         if (blocks.blocksFor(maxTokens) > blocks.freeBlocks()) {
             return new Reservation.Refused(
@@ -76,7 +83,8 @@ public final class SequenceStates implements AutoCloseable {
         int slot = recurrentStates.take();
         BlockTable table =
                 new BlockTable(
-                        tables.asSlice(slot * tableEntries * Long.BYTES, tableEntries * Long.BYTES));
+                        tables.asSlice(
+                                slot * tableEntries * Long.BYTES, tableEntries * Long.BYTES));
         blocks.reserve(maxTokens, table);
         MemorySegment[] recurrent = new MemorySegment[shape.linearLayers()];
         MemorySegment[] conv = new MemorySegment[shape.linearLayers()];
@@ -96,6 +104,60 @@ public final class SequenceStates implements AutoCloseable {
     /// Keys and values of one full-attention layer, all blocks.
     public MemorySegment keyValues(int fullLayer) {
         return blocks.layer(fullLayer);
+    }
+
+    /// Shows a sequence's states under the names of the golden files: `conv_state` `[width - 1, channels]` and
+    /// `recurrent_state` `[valueHeads * keyDim, valueDim]` of Gated DeltaNet layers, `k` and `v` `[position, kvHeads * headDim]`
+    /// of full-attention layers.
+    public void show(SequenceState state, ForwardObserver observer) {
+        TextConfig config = shape.config();
+        int full = 0;
+        int linear = 0;
+        for (int i = 0; i < config.layerCount(); i++) {
+            if (config.layers().get(i) == LayerType.FULL_ATTENTION) {
+                showKeyValues(state, i, full++, observer);
+            } else {
+                observer.tensor(
+                        "conv_state",
+                        i,
+                        state.conv(linear),
+                        config.convKernel() - 1,
+                        config.convDim());
+                observer.tensor(
+                        "recurrent_state",
+                        i,
+                        state.recurrent(linear++),
+                        config.linearValueHeads() * config.linearKeyHeadDim(),
+                        config.linearValueHeadDim());
+            }
+        }
+    }
+
+    private void showKeyValues(
+            SequenceState state, int layer, int fullLayer, ForwardObserver observer) {
+        int heads = shape.config().keyValueHeads();
+        long headBytes = (long) shape.config().headDim() * Float.BYTES;
+        try (Arena copies = Arena.ofConfined()) {
+            long rowBytes = heads * headBytes;
+            MemorySegment keys = copies.allocate(state.position() * rowBytes, Float.BYTES);
+            MemorySegment values = copies.allocate(state.position() * rowBytes, Float.BYTES);
+            for (int position = 0; position < state.position(); position++) {
+                long block = state.blockTable().offset(position / BLOCK_TOKENS);
+                for (int head = 0; head < heads; head++) {
+                    long at =
+                            block
+                                    + ((long) head * BLOCK_TOKENS + position % BLOCK_TOKENS)
+                                            * headBytes;
+                    long to = position * rowBytes + head * headBytes;
+                    MemorySegment.copy(keyValues(fullLayer), at, keys, to, headBytes);
+                    at += BLOCK_TOKENS * rowBytes;
+                    MemorySegment.copy(keyValues(fullLayer), at, values, to, headBytes);
+                }
+            }
+            int width = heads * shape.config().headDim();
+            observer.tensor("k", layer, keys, state.position(), width);
+            observer.tensor("v", layer, values, state.position(), width);
+        }
     }
 
     /// Blocks that no sequence holds.

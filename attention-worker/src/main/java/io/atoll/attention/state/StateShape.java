@@ -5,48 +5,45 @@ import io.atoll.model.config.TextConfig;
 
 /// Sizes of what a model keeps of a sequence.
 ///
-/// @param fullLayers layers with keys and values
-/// @param linearLayers layers with a recurrent and a convolution state
-/// @param keyValueHeads key and value heads of a full-attention layer
-/// @param headDim width of such a head
-/// @param recurrentFloats floats of one layer's recurrent state `[valueHeads, keyDim, valueDim]`
-/// @param convFloats floats of one layer's convolution state `[width - 1, channels]`
-public record StateShape(
-        int fullLayers,
-        int linearLayers,
-        int keyValueHeads,
-        int headDim,
-        long recurrentFloats,
-        long convFloats) {
+/// @param config the model
+record StateShape(TextConfig config) {
+    /// Layers with keys and values.
+    int fullLayers() {
+        return (int)
+                config.layers().stream().filter(layer -> layer == LayerType.FULL_ATTENTION).count();
+    }
 
-    /// The sizes of a model of this configuration.
-    public static StateShape of(TextConfig config) {
-        int full = 0;
-        for (LayerType layer : config.layers()) {
-            full += layer == LayerType.FULL_ATTENTION ? 1 : 0;
-        }
-        return new StateShape(
-                full,
-                config.layerCount() - full,
-                config.keyValueHeads(),
-                config.headDim(),
-                (long) config.linearValueHeads()
-                        * config.linearKeyHeadDim()
-                        * config.linearValueHeadDim(),
-                (long) (config.convKernel() - 1) * config.convDim());
+    /// Layers with a recurrent and a convolution state.
+    int linearLayers() {
+        return config.layerCount() - fullLayers();
     }
 
     /// Bytes of one layer's keys and values of `tokens` positions.
     long keyValueBytes(int tokens) {
-        return 2L * keyValueHeads * tokens * headDim * Float.BYTES;
+        return 2L * config.keyValueHeads() * tokens * config.headDim() * Float.BYTES;
     }
 
-    /// Bytes of the recurrent and convolution states of one sequence, all layers, each on a cache line of its own.
+    /// Bytes of one layer's recurrent state `[valueHeads, keyDim, valueDim]`.
     long recurrentBytes() {
-        return linearLayers * (align(recurrentFloats) + align(convFloats));
+        return (long) config.linearValueDim() * config.linearKeyHeadDim() * Float.BYTES;
     }
 
-    static long align(long floats) {
-        return (floats * Float.BYTES + 63) / 64 * 64;
+    /// Bytes of one layer's convolution state `[width - 1, channels]`.
+    long convBytes() {
+        return (long) (config.convKernel() - 1) * config.convDim() * Float.BYTES;
+    }
+
+    /// Bytes of one layer's two states, each on cache lines of its own.
+    long linearLayerBytes() {
+        return align(recurrentBytes()) + align(convBytes());
+    }
+
+    /// Bytes of the states of all Gated DeltaNet layers of one sequence.
+    long slotBytes() {
+        return linearLayers() * linearLayerBytes();
+    }
+
+    static long align(long bytes) {
+        return (bytes + 63) / 64 * 64;
     }
 }

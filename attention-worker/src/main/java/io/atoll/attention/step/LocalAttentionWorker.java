@@ -11,7 +11,6 @@ import io.atoll.attention.sampling.TokenCounts;
 import io.atoll.attention.state.SequenceState;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.attention.state.SequenceStates.Reservation;
-import io.atoll.attention.state.StateShape;
 import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
@@ -86,7 +85,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
         }
         states =
                 new SequenceStates(
-                        StateShape.of(config),
+                        config,
                         settings.maxSequences(),
                         info.maxSequenceTokens(),
                         settings.kvCapacityTokens());
@@ -178,6 +177,20 @@ public final class LocalAttentionWorker implements AttentionWorker {
                 return new StepOutcome.Failed(refusal.get());
             }
             return run(plan, observer, deadlineNanos);
+        } finally {
+            leave();
+        }
+    }
+
+    /// Shows the states of an open sequence under the names of the golden files: `conv_state`, `recurrent_state`, `k`, `v`.
+    public void showState(long sequenceId, ForwardObserver observer) {
+        enter();
+        try {
+            Sequence sequence = sequences.get(sequenceId);
+            if (sequence == null) {
+                throw new IllegalArgumentException("no such sequence: " + sequenceId);
+            }
+            states.show(sequence.state, observer);
         } finally {
             leave();
         }

@@ -22,8 +22,8 @@ import java.util.Optional;
 
 /// The key-value part at the start of a GGUF file, version 2 or 3, little-endian. Tensors are not looked at.
 ///
-/// Every length is checked against the bytes that are left and against a limit before anything is allocated, so a damaged
-/// file costs an error and no more memory than a sound one of its size.
+/// Every length is checked against the bytes that are left and against a limit before anything is allocated, so a
+/// damaged file costs an error and no more memory than a sound one of its size.
 public final class GgufMetadata {
     private static final int MAGIC = 0x46554747; // "GGUF"
     private static final int MAX_KEY_BYTES = 65_535; // the format's own limit

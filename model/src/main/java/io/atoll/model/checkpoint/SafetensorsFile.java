@@ -26,8 +26,8 @@ import java.util.Map;
 
 /// One safetensors file, mapped: an 8-byte header length, a JSON header, and the tensors' bytes without gaps.
 ///
-/// The header is believed only as far as it has been checked: its length against the file and a limit, every tensor's byte
-/// range against the file, its type and shape, and all ranges against each other.
+/// The header is believed only as far as it has been checked: its length against the file and a limit, every
+/// tensor's byte range against the file, its type and shape, and all ranges against each other.
 final class SafetensorsFile {
     static final long MAX_HEADER_BYTES = 100_000_000;
     private static final int LENGTH_BYTES = 8;

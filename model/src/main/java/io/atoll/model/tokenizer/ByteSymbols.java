@@ -2,8 +2,9 @@ package io.atoll.model.tokenizer;
 
 import java.util.Arrays;
 
-/// The table by which byte-level vocabularies write bytes as characters, first used by GPT-2: a byte that is a printable
-/// Latin-1 character stands for itself, and the others, in ascending order, are the characters from U+0100 on.
+/// The table by which byte-level vocabularies write bytes as characters, first used by GPT-2: a byte that is a
+/// printable Latin-1 character stands for itself, and the others, in ascending order, are the characters from
+/// U+0100 on.
 final class ByteSymbols {
     private static final int TABLE = 0x100 + 0x44; // 68 bytes are not printable
     private static final short[] BYTE_OF = new short[TABLE];
@@ -22,8 +23,8 @@ final class ByteSymbols {
 
     private ByteSymbols() {}
 
-    /// The bytes that a token's symbols stand for, written into `target` from `offset` on. Returns how many, or -1 if a
-    /// character stands for no byte.
+    /// The bytes that a token's symbols stand for, written into `target` from `offset` on. Returns how many, or -1
+    /// if a character stands for no byte.
     static int decode(String symbols, byte[] target, int offset) {
         for (int i = 0; i < symbols.length(); i++) {
             char symbol = symbols.charAt(i);

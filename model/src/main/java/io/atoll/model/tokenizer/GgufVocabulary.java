@@ -12,11 +12,11 @@ import java.util.Set;
 
 /// The vocabulary in a GGUF file's metadata, and its rewriting as the `tokenizer.json` of a release.
 ///
-/// The file holds tokens, their kinds and the merges, but names the rules only ("qwen35"); normaliser and pre-tokenizer are
-/// therefore written here.
+/// The file holds tokens, their kinds and the merges, but names the rules only ("qwen35"); normaliser and
+/// pre-tokenizer are therefore written here.
 public final class GgufVocabulary {
-    /// Cuts a text before merging: contractions, words with their combining marks, single digits, runs of other characters,
-    /// and whitespace.
+    /// Cuts a text before merging: contractions, words with their combining marks, single digits, runs of other
+    /// characters, and whitespace.
     private static final String PRE_TOKENIZER =
             "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
                     + "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
@@ -68,8 +68,9 @@ public final class GgufVocabulary {
                 metadata.file(), tokens, kinds, metadata.texts("tokenizer.ggml.merges"));
     }
 
-    /// The same vocabulary as the text of a `tokenizer.json`. Control tokens become special ones, user-defined tokens added ones
-    /// that are not special; unused entries and the `[PAD<id>]` rows that fill a table up are no tokens.
+    /// The same vocabulary as the text of a `tokenizer.json`. Control tokens become special ones, user-defined
+    /// tokens added ones that are not special; unused entries and the `[PAD<id>]` rows that fill a table up are no
+    /// tokens.
     ///
     /// @throws TokenizerException if an entry is of a kind that this family does not have, or the merges are damaged
     public String tokenizerJson() {
@@ -197,7 +198,8 @@ public final class GgufVocabulary {
         return (kind == CONTROL || kind == USER_DEFINED) && !isPadding(id);
     }
 
-    /// Converters fill the table up to the embedding's rows with entries of this name, some of them as user-defined tokens.
+    /// Converters fill the table up to the embedding's rows with entries of this name, some of them as user-defined
+    /// tokens.
     private boolean isPadding(int id) {
         return tokens.get(id).equals("[PAD" + id + "]");
     }

@@ -6,15 +6,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Objects;
 import java.util.stream.Stream;
 
 /// Settings of DJL, whose tokenizer is a native library that it unpacks from its jar at first use.
 ///
-/// The directory it is unpacked to is, in this order: what `ENGINE_CACHE_DIR` or `DJL_CACHE_DIR` say (DJL's own settings), the
-/// system property `atoll.cache.dir`, `$XDG_CACHE_HOME/atoll`, `~/.cache/atoll`, and, where none of these can be written, a
-/// private temporary directory that is removed at exit. DJL is told to stay offline: it then looks for no library built for
-/// the machine's GPU and reports no use of itself.
+/// The directory it is unpacked to is, in this order: what `ENGINE_CACHE_DIR` or `DJL_CACHE_DIR` say (DJL's own
+/// settings), the system property `atoll.cache.dir`, `$XDG_CACHE_HOME/atoll`, `~/.cache/atoll`, and, where none of
+/// these can be written, a private temporary directory that is removed at exit. DJL is told to stay offline: it
+/// then looks for no library built for the machine's GPU and reports no use of itself.
 final class NativeLibrary {
     private static final String CACHE_PROPERTY = "atoll.cache.dir";
 
@@ -34,21 +33,32 @@ final class NativeLibrary {
                 return;
             }
         }
-        System.setProperty("ENGINE_CACHE_DIR", cacheDirectory().toString());
+        Path directory =
+                cacheDirectory(
+                        System.getProperty(CACHE_PROPERTY, ""),
+                        System.getenv().getOrDefault("XDG_CACHE_HOME", ""),
+                        Path.of(System.getProperty("user.home")));
+        System.setProperty("ENGINE_CACHE_DIR", directory.toString());
     }
 
-    private static Path cacheDirectory() {
-        String given = System.getProperty(CACHE_PROPERTY, "");
-        String xdg = System.getenv().getOrDefault("XDG_CACHE_HOME", "");
-        List<Path> candidates =
+    /// The first of the candidates that can be written.
+    ///
+    /// @param property value of `atoll.cache.dir`, or empty
+    /// @param xdg value of `XDG_CACHE_HOME`, or empty
+    /// @param home the user's home directory
+    static Path cacheDirectory(String property, String xdg, Path home) {
+        Stream<Path> candidates =
                 Stream.of(
-                                given.isEmpty() ? null : Path.of(given),
-                                xdg.isEmpty() ? null : Path.of(xdg, "atoll"),
-                                Path.of(System.getProperty("user.home"), ".cache", "atoll"))
-                        .filter(Objects::nonNull)
-                        .map(Path::toAbsolutePath)
-                        .toList();
-        return candidates.stream()
+                                property.isEmpty()
+                                        ? Stream.<Path>empty()
+                                        : Stream.of(Path.of(property)),
+                                xdg.isEmpty()
+                                        ? Stream.<Path>empty()
+                                        : Stream.of(Path.of(xdg, "atoll")),
+                                Stream.of(home.resolve(".cache").resolve("atoll")))
+                        .flatMap(candidate -> candidate);
+        return candidates
+                .map(Path::toAbsolutePath)
                 .filter(NativeLibrary::canWrite)
                 .findFirst()
                 .orElseGet(NativeLibrary::temporaryDirectory);

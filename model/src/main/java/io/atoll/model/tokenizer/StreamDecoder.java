@@ -2,9 +2,9 @@ package io.atoll.model.tokenizer;
 
 /// Turns an answer's ids, one at a time, into the text to send.
 ///
-/// A token may hold part of a character. Text goes out when its characters are complete; what can no longer become a character
-/// goes out as U+FFFD at once, never to be taken back. All chunks and the tail together are what [Tokenizer#decode] gives for
-/// all ids. One decoder serves one answer and one thread.
+/// A token may hold part of a character. Text goes out when its characters are complete; what can no longer become
+/// a character goes out as U+FFFD at once, never to be taken back. All chunks and the tail together are what
+/// [Tokenizer#decode] gives for all ids. One decoder serves one answer and one thread.
 public final class StreamDecoder {
     private final Tokenizer tokenizer;
     private final boolean skipSpecial;

@@ -14,9 +14,10 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /// Byte-level BPE over a local vocabulary.
 ///
-/// Encoding is done by the Hugging Face tokenizer library, so the ids are the reference's; decoding needs only the table of
-/// each token's bytes and is done here, by the same code for whole answers and for streams. The library's native part is
-/// unpacked at first use: see the system property `atoll.cache.dir` in [NativeLibrary]. Needs no network.
+/// Encoding is done by the Hugging Face tokenizer library, so the ids are the reference's; decoding needs only the
+/// table of each token's bytes and is done here, by the same code for whole answers and for streams. The library's
+/// native part is unpacked at first use: see the system property `atoll.cache.dir` in [NativeLibrary]. Needs no
+/// network.
 ///
 /// Safe for use by several threads.
 public final class Tokenizer implements AutoCloseable {
@@ -107,8 +108,8 @@ public final class Tokenizer implements AutoCloseable {
                         });
     }
 
-    /// Ids of a text. The text of a special token, such as `<|im_end|>`, becomes that token; callers that encode untrusted
-    /// text decide whether they want that. A lone surrogate is taken as U+FFFD.
+    /// Ids of a text. The text of a special token, such as `<|im_end|>`, becomes that token; callers that encode
+    /// untrusted text decide whether they want that. A lone surrogate is taken as U+FFFD.
     public int[] encode(String text) {
         String wellFormed = replaceLoneSurrogates(text);
         long[] ids;

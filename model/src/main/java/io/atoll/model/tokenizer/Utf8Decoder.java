@@ -2,10 +2,10 @@ package io.atoll.model.tokenizer;
 
 /// Decodes UTF-8 that arrives in pieces.
 ///
-/// A character is given out when its last byte is there. A broken sequence becomes one U+FFFD for each maximal subpart
-/// (Unicode Standard, section 3.9, "U+FFFD Substitution of Maximal Subparts"), as soon as the byte that breaks it is seen. One
-/// exception: the first two bytes of a surrogate written as three bytes wait for the byte that follows, as they do in Python's
-/// incremental decoder, so that streams are cut at the same places.
+/// A character is given out when its last byte is there. A broken sequence becomes one U+FFFD for each maximal
+/// subpart (Unicode Standard, section 3.9, "U+FFFD Substitution of Maximal Subparts"), as soon as the byte that
+/// breaks it is seen. One exception: the first two bytes of a surrogate written as three bytes wait for the byte
+/// that follows, as they do in Python's incremental decoder, so that streams are cut at the same places.
 final class Utf8Decoder {
     private static final char REPLACEMENT = '\uFFFD';
     private static final int NONE = 0x100;
@@ -67,7 +67,8 @@ final class Utf8Decoder {
         }
     }
 
-    /// Whether the pending byte is 0xED, the only one whose second byte ends at 0x9F, and this one makes it a surrogate.
+    /// Whether the pending byte is 0xED, the only one whose second byte ends at 0x9F, and this one makes it a
+    /// surrogate.
     private boolean isSurrogateStart(int value) {
         return lowest != NONE && highest == 0x9F && value >= 0xA0 && value <= 0xBF;
     }

@@ -15,8 +15,8 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
-/// Which bytes each token id stands for, as a `tokenizer.json` says: the tokens of its model through the byte table, its
-/// added tokens as they are written.
+/// Which bytes each token id stands for, as a `tokenizer.json` says: the tokens of its model through the byte
+/// table, its added tokens as they are written.
 final class Vocabulary {
     private static final int MAX_ID = 1 << 24;
 
@@ -89,6 +89,7 @@ final class Vocabulary {
         private byte[][] bytesOf = new byte[1 << 10][];
         private byte[] scratch = new byte[64];
         private int size;
+        private int modelTokens;
         private String modelType = "absent";
         private String decoderType = "absent";
 
@@ -124,7 +125,7 @@ final class Vocabulary {
                     decoderType.equals("ByteLevel"),
                     "decoder.type",
                     "must be ByteLevel, found " + decoderType);
-            require(size > 0, "model.vocab", "is missing or empty");
+            require(modelTokens > 0, "model.vocab", "is missing or empty");
             return new Vocabulary(idOf, Arrays.copyOf(bytesOf, size), added, special);
         }
 
@@ -162,6 +163,7 @@ final class Vocabulary {
             while (parser.nextToken() == JsonToken.FIELD_NAME) {
                 String symbols = parser.currentName();
                 parser.nextToken();
+                modelTokens++;
                 int id = id(parser, "model.vocab");
                 if (scratch.length < symbols.length()) {
                     scratch = new byte[2 * symbols.length()];

@@ -1,0 +1,155 @@
+package io.atoll.attention.step;
+
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import io.atoll.proto.v1.AttentionFailure;
+import io.atoll.proto.v1.AttentionInfo;
+import io.atoll.proto.v1.OpenSequence;
+import io.atoll.proto.v1.SampledToken;
+import io.atoll.proto.v1.Sampling;
+import io.atoll.proto.v1.StepReply;
+import io.atoll.proto.v1.StepRequest;
+import io.atoll.proto.v1.StepRows;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+
+/// Between the records of this package and the messages of `attention.proto`. What a peer sends goes through the records'
+/// own checks, which throw [IllegalArgumentException].
+final class AttentionMessages {
+    static final int WIRE_VERSION = 1;
+
+    /// A step of 64 Ki rows takes less than a quarter of this.
+    static final int MAX_MESSAGE_BYTES = 1 << 20;
+
+    private AttentionMessages() {}
+
+    static OpenSequence open(long sequenceId, SequenceOptions options) {
+        SamplingParameters sampling = options.sampling();
+        return OpenSequence.newBuilder()
+                .setSequenceId(sequenceId)
+                .setPromptTokens(options.promptTokens())
+                .setMaxTokens(options.maxTokens())
+                .setSampling(
+                        Sampling.newBuilder()
+                                .setTemperature(sampling.temperature())
+                                .setTopK(sampling.topK())
+                                .setTopP(sampling.topP())
+                                .setMinP(sampling.minP())
+                                .setPresencePenalty(sampling.presencePenalty())
+                                .setFrequencyPenalty(sampling.frequencyPenalty())
+                                .setRepetitionPenalty(sampling.repetitionPenalty())
+                                .setSeed(sampling.seed()))
+                .build();
+    }
+
+    static SequenceOptions options(OpenSequence open) {
+        Sampling sampling = open.getSampling();
+        return new SequenceOptions(
+                open.getPromptTokens(),
+                open.getMaxTokens(),
+                new SamplingParameters(
+                        sampling.getTemperature(),
+                        sampling.getTopK(),
+                        sampling.getTopP(),
+                        sampling.getMinP(),
+                        sampling.getPresencePenalty(),
+                        sampling.getFrequencyPenalty(),
+                        sampling.getRepetitionPenalty(),
+                        sampling.getSeed()));
+    }
+
+    static StepRequest step(StepPlan plan) {
+        StepRequest.Builder request =
+                StepRequest.newBuilder()
+                        .setStepId(plan.stepId())
+                        .setTimeoutNanos(plan.timeout().toNanos());
+        for (StepPlan.SequenceRows rows : plan.sequences()) {
+            request.addSequences(
+                    StepRows.newBuilder()
+                            .setSequenceId(rows.sequenceId())
+                            .setFirstPosition(rows.firstPosition())
+                            .addAllTokens(Arrays.stream(rows.tokens()).boxed().toList())
+                            .setSample(rows.sample()));
+        }
+        return request.build();
+    }
+
+    static StepPlan plan(StepRequest request) {
+        return new StepPlan(
+                request.getStepId(),
+                request.getSequencesList().stream()
+                        .map(
+                                rows ->
+                                        new StepPlan.SequenceRows(
+                                                rows.getSequenceId(),
+                                                rows.getFirstPosition(),
+                                                rows.getTokensList().stream()
+                                                        .mapToInt(Integer::intValue)
+                                                        .toArray(),
+                                                rows.getSample()))
+                        .toList(),
+                Duration.ofNanos(request.getTimeoutNanos()));
+    }
+
+    static StepReply reply(List<StepOutcome.Sampled> sampled) {
+        StepReply.Builder reply = StepReply.newBuilder();
+        for (StepOutcome.Sampled token : sampled) {
+            reply.addSampled(
+                    SampledToken.newBuilder()
+                            .setSequenceId(token.sequenceId())
+                            .setToken(token.token())
+                            .setLogprob(token.logprob()));
+        }
+        return reply.build();
+    }
+
+    static List<StepOutcome.Sampled> sampled(StepReply reply) {
+        return reply.getSampledList().stream()
+                .map(
+                        token ->
+                                new StepOutcome.Sampled(
+                                        token.getSequenceId(),
+                                        token.getToken(),
+                                        token.getLogprob()))
+                .toList();
+    }
+
+    static AttentionInfo info(AttentionWorkerInfo info) {
+        return AttentionInfo.newBuilder()
+                .setModelDigest(info.modelDigest())
+                .setKernels(info.kernels())
+                .setVocabularySize(info.vocabularySize())
+                .setMaxSequenceTokens(info.maxSequenceTokens())
+                .setMaxSequences(info.maxSequences())
+                .setMaxStepRows(info.maxStepRows())
+                .build();
+    }
+
+    static AttentionWorkerInfo info(AttentionInfo info) {
+        return new AttentionWorkerInfo(
+                info.getModelDigest(),
+                info.getKernels(),
+                info.getVocabularySize(),
+                info.getMaxSequenceTokens(),
+                info.getMaxSequences(),
+                info.getMaxStepRows());
+    }
+
+    static AttentionFailure failure(Failure failure) {
+        return AttentionFailure.newBuilder()
+                .setCode(failure.code().name())
+                .setMessage(failure.message())
+                .build();
+    }
+
+    /// A code that this version does not know becomes `INTERNAL`.
+    static Failure failure(AttentionFailure failure) {
+        for (ErrorCode code : ErrorCode.values()) {
+            if (code.name().equals(failure.getCode())) {
+                return new Failure(code, failure.getMessage());
+            }
+        }
+        return new Failure(ErrorCode.INTERNAL, failure.getCode() + ": " + failure.getMessage());
+    }
+}

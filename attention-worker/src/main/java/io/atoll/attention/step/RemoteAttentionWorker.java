@@ -1,0 +1,352 @@
+package io.atoll.attention.step;
+
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import io.atoll.proto.v1.AttentionGrpc;
+import io.atoll.proto.v1.AttentionHello;
+import io.atoll.proto.v1.AttentionReply;
+import io.atoll.proto.v1.AttentionRequest;
+import io.atoll.proto.v1.CheckAttention;
+import io.atoll.proto.v1.CloseSequence;
+import io.grpc.ChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// An attention worker in another process, over one gRPC stream.
+///
+/// The worker frees a session's sequences when its stream ends. So when the stream breaks, or an answer does not come in
+/// time, every open sequence is lost: the step in progress fails with `ATTENTION_UNAVAILABLE`, and later steps of those
+/// sequences with `SEQUENCE_LOST`. Opening a sequence, or asking whether the worker is available, connects anew.
+///
+/// No call waits longer than its timeout and a little more for the network.
+public final class RemoteAttentionWorker implements AttentionWorker {
+    private static final Logger LOG = LoggerFactory.getLogger(RemoteAttentionWorker.class);
+
+    /// How much longer than a step's own timeout its answer may take: the worker notices first, and says why.
+    private static final Duration SLACK = Duration.ofSeconds(2);
+
+    private static final long KEEP_ALIVE_SECONDS = 10;
+    private static final long KEEP_ALIVE_TIMEOUT_SECONDS = 5;
+
+    private final String target;
+    private final String clusterId;
+    private final String sender;
+    private final Duration callTimeout;
+    private final ManagedChannel channel;
+    private final AttentionWorkerInfo info;
+    private final ReentrantLock callers = new ReentrantLock();
+    private volatile Optional<Link> link = Optional.empty();
+    private long nextCall;
+    private volatile boolean closed;
+
+    /// Connects and learns what the worker serves.
+    ///
+    /// @param credentials of this node, and how it checks the worker's
+    /// @param sender who this is, for the worker's log
+    /// @param callTimeout longest wait for a connection and for answers to anything but a step
+    /// @throws IOException if the worker cannot be reached or refuses the hello
+    public RemoteAttentionWorker(
+            String host,
+            int port,
+            ChannelCredentials credentials,
+            String clusterId,
+            String sender,
+            Duration callTimeout)
+            throws IOException {
+        target = host + ":" + port;
+        this.clusterId = clusterId;
+        this.sender = sender;
+        this.callTimeout = callTimeout;
+        channel =
+                NettyChannelBuilder.forAddress(host, port, credentials)
+                        .directExecutor() // replies are only put into a queue
+                        .maxInboundMessageSize(AttentionMessages.MAX_MESSAGE_BYTES)
+                        .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
+                        .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
+                        .build();
+        Link first = new Link();
+        switch (greet(first)) {
+            case Answer.Reply(var reply) -> {
+                info = AttentionMessages.info(reply.getInfo());
+                link = Optional.of(first);
+            }
+            case Answer.Broken(var failure) -> {
+                channel.shutdownNow();
+                throw new IOException(failure.toString());
+            }
+        }
+    }
+
+    @Override
+    public AttentionWorkerInfo info() {
+        return info;
+    }
+
+    @Override
+    public Optional<Failure> open(long sequenceId, SequenceOptions options) {
+        callers.lock();
+        try {
+            Optional<Failure> failure = connect();
+            if (failure.isPresent()) {
+                return failure;
+            }
+            return failureOf(
+                    call(
+                            AttentionRequest.newBuilder()
+                                    .setOpen(AttentionMessages.open(sequenceId, options)),
+                            callTimeout));
+        } finally {
+            callers.unlock();
+        }
+    }
+
+    @Override
+    public StepOutcome step(StepPlan plan) {
+        callers.lock();
+        try {
+            // No new connection: the sequences of the plan were lost with the old one.
+            Answer answer =
+                    call(
+                            AttentionRequest.newBuilder().setStep(AttentionMessages.step(plan)),
+                            plan.timeout().plus(SLACK));
+            return switch (answer) {
+                case Answer.Broken(var failure) -> new StepOutcome.Failed(failure);
+                case Answer.Reply(var reply) ->
+                        new StepOutcome.Completed(AttentionMessages.sampled(reply.getStep()));
+            };
+        } finally {
+            callers.unlock();
+        }
+    }
+
+    @Override
+    public void close(long sequenceId) {
+        callers.lock();
+        try {
+            link.ifPresent(
+                    open ->
+                            open.send(
+                                    AttentionRequest.newBuilder()
+                                            .setCall(nextCall++)
+                                            .setClose(
+                                                    CloseSequence.newBuilder()
+                                                            .setSequenceId(sequenceId))
+                                            .build()));
+        } finally {
+            callers.unlock();
+        }
+    }
+
+    /// Asks the worker, unless a step is in progress: then what is known of the connection has to do.
+    @Override
+    public Optional<Failure> unavailable() {
+        if (!callers.tryLock()) {
+            return connected() ? Optional.empty() : Optional.of(notConnected());
+        }
+        try {
+            Optional<Failure> failure = connect();
+            if (failure.isPresent()) {
+                return failure;
+            }
+            return failureOf(
+                    call(
+                            AttentionRequest.newBuilder()
+                                    .setCheck(CheckAttention.getDefaultInstance()),
+                            callTimeout));
+        } finally {
+            callers.unlock();
+        }
+    }
+
+    /// Ends the session, and with it every sequence.
+    @Override
+    public void close() {
+        closed = true;
+        link.ifPresent(open -> open.cancel("closed"));
+        link = Optional.empty();
+        channel.shutdownNow();
+    }
+
+    /// Makes sure that there is a session.
+    private Optional<Failure> connect() {
+        if (closed) {
+            return Optional.of(
+                    new Failure(ErrorCode.ATTENTION_UNAVAILABLE, target + " was closed here"));
+        }
+        if (connected()) {
+            return Optional.empty();
+        }
+        // Without this, a channel that has failed before waits out its growing back-off first.
+        channel.resetConnectBackoff();
+        Link fresh = new Link();
+        return switch (greet(fresh)) {
+            case Answer.Broken(var failure) -> Optional.of(failure);
+            case Answer.Reply(var reply) -> {
+                AttentionWorkerInfo now = AttentionMessages.info(reply.getInfo());
+                if (!now.equals(info)) {
+                    fresh.cancel("it serves something else than before");
+                    yield Optional.of(
+                            new Failure(
+                                    ErrorCode.HELLO_MISMATCH,
+                                    target + " serves " + now + ", before it was " + info));
+                }
+                LOG.info("connected again: attention worker={}", target);
+                link = Optional.of(fresh);
+                yield Optional.empty();
+            }
+        };
+    }
+
+    private boolean connected() {
+        return link.isPresent() && !link.get().broken;
+    }
+
+    private Answer greet(Link fresh) {
+        AttentionRequest hello =
+                AttentionRequest.newBuilder()
+                        .setCall(nextCall++)
+                        .setHello(
+                                AttentionHello.newBuilder()
+                                        .setWireVersion(AttentionMessages.WIRE_VERSION)
+                                        .setClusterId(clusterId)
+                                        .setSender(sender))
+                        .build();
+        Answer answer = fresh.exchange(hello, callTimeout);
+        if (answer instanceof Answer.Reply(var reply)
+                && reply.getReplyCase() != AttentionReply.ReplyCase.INFO) {
+            fresh.cancel("its answer to the hello makes no sense");
+            return new Answer.Broken(
+                    new Failure(
+                            ErrorCode.MALFORMED_MESSAGE,
+                            target + " answered the hello with " + reply.getReplyCase()));
+        }
+        return answer;
+    }
+
+    private Answer call(AttentionRequest.Builder request, Duration timeout) {
+        if (link.isEmpty()) {
+            return new Answer.Broken(notConnected());
+        }
+        Link open = link.get();
+        Answer answer = open.exchange(request.setCall(nextCall++).build(), timeout);
+        if (open.broken) {
+            LOG.warn("connection lost: attention worker={} answer={}", target, answer);
+            link = Optional.empty();
+        }
+        return answer;
+    }
+
+    private static Optional<Failure> failureOf(Answer answer) {
+        return switch (answer) {
+            case Answer.Broken(var failure) -> Optional.of(failure);
+            case Answer.Reply _ -> Optional.empty();
+        };
+    }
+
+    private Failure notConnected() {
+        return new Failure(ErrorCode.ATTENTION_UNAVAILABLE, "not connected to " + target);
+    }
+
+    /// What came back for a request.
+    private sealed interface Answer {
+        record Reply(AttentionReply reply) implements Answer {}
+
+        /// The worker refused, or the connection broke.
+        record Broken(Failure failure) implements Answer {}
+    }
+
+    /// One session. Requests are sent by one caller at a time, so at most one reply is awaited.
+    private final class Link implements ClientResponseObserver<AttentionRequest, AttentionReply> {
+        // The awaited reply and the end of the stream.
+        private final BlockingQueue<Answer> answers = new ArrayBlockingQueue<>(2);
+        private ClientCallStreamObserver<AttentionRequest> requests;
+        private volatile boolean broken;
+
+        Link() {
+            AttentionGrpc.newStub(channel).session(this);
+        }
+
+        @Override
+        public void beforeStart(ClientCallStreamObserver<AttentionRequest> stream) {
+            requests = stream;
+        }
+
+        @Override
+        public void onNext(AttentionReply reply) {
+            answers.offer(
+                    reply.hasFailure()
+                            ? new Answer.Broken(AttentionMessages.failure(reply.getFailure()))
+                            : new Answer.Reply(reply));
+        }
+
+        @Override
+        public void onError(Throwable error) {
+            Status status = Status.fromThrowable(error);
+            endWith(
+                    "the stream of "
+                            + target
+                            + " broke: "
+                            + status.getCode()
+                            + " "
+                            + status.getDescription());
+        }
+
+        @Override
+        public void onCompleted() {
+            endWith(target + " ended the stream");
+        }
+
+        private void endWith(String message) {
+            broken = true;
+            answers.offer(new Answer.Broken(new Failure(ErrorCode.ATTENTION_UNAVAILABLE, message)));
+        }
+
+        void send(AttentionRequest request) {
+            if (!broken) {
+                requests.onNext(request);
+            }
+        }
+
+        Answer exchange(AttentionRequest request, Duration timeout) {
+            send(request);
+            Answer answer;
+            try {
+                answer = answers.poll(timeout.toNanos(), TimeUnit.NANOSECONDS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return cancel("the wait for " + target + " was interrupted");
+            }
+            if (answer == null) {
+                return cancel("no answer from " + target + " within " + timeout);
+            }
+            if (answer instanceof Answer.Reply(var reply) && reply.getCall() != request.getCall()) {
+                return cancel(
+                        target
+                                + " answered call "
+                                + reply.getCall()
+                                + " in place of "
+                                + request.getCall());
+            }
+            return answer;
+        }
+
+        /// Gives the session up: an answer that comes later would be taken for another call's.
+        Answer cancel(String why) {
+            broken = true;
+            requests.cancel(why, null);
+            return new Answer.Broken(new Failure(ErrorCode.ATTENTION_UNAVAILABLE, why));
+        }
+    }
+}

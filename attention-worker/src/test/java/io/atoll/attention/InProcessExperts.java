@@ -1,0 +1,145 @@
+package io.atoll.attention;
+
+import io.atoll.attention.moe.RoutedExperts;
+import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.Kernels;
+import io.atoll.kernels.PackedMatrix;
+import io.atoll.kernels.Packing;
+import io.atoll.kernels.RowSource;
+import io.atoll.kernels.SourceType;
+import io.atoll.kernels.WeightFormat;
+import io.atoll.model.checkpoint.ExpertWeights;
+import io.atoll.model.checkpoint.TextWeights;
+import io.atoll.model.config.TextConfig;
+import io.atoll.proto.Failure;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.stream.Stream;
+
+/// The routed experts of a BF16 model in this process: one row at a time, and the exact combine.
+///
+/// A test can have combines fail or sums go bad, and can act in the middle of a step.
+public final class InProcessExperts implements RoutedExperts {
+    private static final int FRACTION_BITS = 20;
+
+    private final Arena arena = Arena.ofShared();
+    private final Kernels kernels = KernelLibrary.select(Optional.empty());
+    private final TextConfig config;
+    private final PackedExpert[][] experts;
+    private final MemorySegment gateUp;
+    private final MemorySegment inner;
+    private final MemorySegment y;
+
+    private volatile Function<Integer, Optional<Failure>> fault = _ -> Optional.empty();
+    private volatile boolean poisoned;
+    private volatile Optional<Failure> unavailable = Optional.empty();
+
+    private record PackedExpert(PackedMatrix gateUp, PackedMatrix down) {}
+
+    public InProcessExperts(TextWeights weights) {
+        config = weights.config();
+        experts = new PackedExpert[config.layerCount()][config.experts()];
+        for (int layer = 0; layer < experts.length; layer++) {
+            for (int expert = 0; expert < experts[layer].length; expert++) {
+                experts[layer][expert] = pack(weights.expert(layer, expert));
+            }
+        }
+        gateUp = arena.allocate(ValueLayout.JAVA_FLOAT, 2L * config.moeIntermediateSize());
+        inner = arena.allocate(ValueLayout.JAVA_FLOAT, config.moeIntermediateSize());
+        y = arena.allocate(ValueLayout.JAVA_FLOAT, config.hiddenSize());
+    }
+
+    private PackedExpert pack(ExpertWeights expert) {
+        int inner = config.moeIntermediateSize();
+        int hidden = config.hiddenSize();
+        List<RowSource> gateUp =
+                Stream.of(expert.gate(), expert.up())
+                        .map(tensor -> new RowSource(tensor.data(), SourceType.BF16, inner))
+                        .toList();
+        List<RowSource> down =
+                List.of(new RowSource(expert.down().data(), SourceType.BF16, hidden));
+        return new PackedExpert(
+                Packing.pack(WeightFormat.BF16, gateUp, hidden, arena),
+                Packing.pack(WeightFormat.BF16, down, inner, arena));
+    }
+
+    /// Asks `fault` at each combine whether it fails; it is given the layer.
+    public void failWhen(Function<Integer, Optional<Failure>> newFault) {
+        fault = newFault;
+    }
+
+    /// Puts a NaN into the first row's sums from now on.
+    public void poison() {
+        poisoned = true;
+    }
+
+    public void setUnavailable(Optional<Failure> failure) {
+        unavailable = failure;
+    }
+
+    @Override
+    public Dispatch dispatch(
+            int layer,
+            int rows,
+            MemorySegment x,
+            MemorySegment expertIds,
+            MemorySegment weights,
+            long deadlineNanos) {
+        return out -> {
+            Optional<Failure> failure = fault.apply(layer);
+            if (failure.isEmpty()) {
+                for (int row = 0; row < rows; row++) {
+                    computeRow(layer, row, x, expertIds, weights, out);
+                }
+                if (poisoned) {
+                    out.set(ValueLayout.JAVA_FLOAT, 0, Float.NaN);
+                }
+            }
+            return failure;
+        };
+    }
+
+    private void computeRow(
+            int layer,
+            int row,
+            MemorySegment x,
+            MemorySegment ids,
+            MemorySegment weights,
+            MemorySegment out) {
+        int hidden = config.hiddenSize();
+        int k = config.expertsPerToken();
+        MemorySegment rowOfX = x.asSlice((long) row * hidden * Float.BYTES);
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment sum = scratch.allocate(ValueLayout.JAVA_LONG, hidden);
+            for (int i = 0; i < k; i++) {
+                int expert = ids.getAtIndex(ValueLayout.JAVA_INT, (long) row * k + i);
+                float weight = weights.getAtIndex(ValueLayout.JAVA_FLOAT, (long) row * k + i);
+                PackedExpert packed = experts[layer][expert];
+                PackedMatrix first = packed.gateUp();
+                PackedMatrix second = packed.down();
+                kernels.matMul(first, rowOfX, 1, gateUp, first.rows(), 0, first.groups());
+                kernels.swiGlu(gateUp, inner, 1, config.moeIntermediateSize());
+                kernels.matMul(second, inner, 1, y, second.rows(), 0, second.groups());
+                if (!kernels.combineAdd(y, weight, sum, hidden, FRACTION_BITS)) {
+                    throw new IllegalStateException("output past the grid: expert=" + expert);
+                }
+            }
+            kernels.combineToFloat(
+                    sum, out.asSlice((long) row * hidden * Float.BYTES), hidden, FRACTION_BITS);
+        }
+    }
+
+    @Override
+    public Optional<Failure> unavailable() {
+        return unavailable;
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}
