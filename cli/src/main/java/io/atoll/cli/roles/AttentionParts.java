@@ -1,0 +1,126 @@
+package io.atoll.cli.roles;
+
+import io.atoll.attention.moe.RoutedExperts;
+import io.atoll.attention.step.AttentionSettings;
+import io.atoll.attention.step.AttentionWorker;
+import io.atoll.attention.step.LocalAttentionWorker;
+import io.atoll.cluster.config.ClusterFile;
+import io.atoll.cluster.config.ClusterFile.AttentionSection;
+import io.atoll.expert.store.ResidentExperts;
+import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.kernels.ComputePool;
+import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.Kernels;
+import io.atoll.model.ModelDirectory;
+import io.atoll.model.config.TextConfig;
+import io.atoll.model.tokenizer.Tokenizer;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Optional;
+
+/// An attention worker in this process and everything it stands on. Closing it closes all of that, in reverse order.
+final class AttentionParts implements AutoCloseable {
+    private static final int DEFAULT_KV_TOKENS = 65_536;
+
+    private final Deque<AutoCloseable> opened = new ArrayDeque<>();
+    private final AttentionWorker worker;
+
+    private AttentionParts(
+            ModelDirectory model, ClusterFile file, Optional<String> kernelLabel, boolean local) {
+        try {
+            AttentionSection section = file.attentionWorker();
+            Kernels kernels = KernelLibrary.select(kernelLabel);
+            ComputePool pool = open(new ComputePool(ClusterOptions.threads(section.threads())));
+            RoutedExperts experts =
+                    open(
+                            local
+                                    ? localExperts(model, kernels, pool)
+                                    : RemoteExpertsWiring.connect(model, file, kernels));
+            int vocabularySize;
+            try (Tokenizer tokenizer = Tokenizer.open(model.tokenizerFile())) {
+                vocabularySize = tokenizer.size();
+            }
+            worker =
+                    open(
+                            new LocalAttentionWorker(
+                                    model.textWeights(),
+                                    model.modelDigest(),
+                                    vocabularySize,
+                                    experts,
+                                    kernels,
+                                    pool,
+                                    settings(
+                                            model.config().text(),
+                                            section,
+                                            file.coordinator().maxStepRows(),
+                                            kernelLabel)));
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
+    }
+
+    /// With every expert in this process.
+    static AttentionParts withLocalExperts(
+            ModelDirectory model, ClusterFile file, Optional<String> kernels) {
+        return new AttentionParts(model, file, kernels, true);
+    }
+
+    /// With the expert workers of the cluster file.
+    static AttentionParts withRemoteExperts(
+            ModelDirectory model, ClusterFile file, Optional<String> kernels) {
+        return new AttentionParts(model, file, kernels, false);
+    }
+
+    AttentionWorker worker() {
+        return worker;
+    }
+
+    private static RoutedExperts localExperts(
+            ModelDirectory model, Kernels kernels, ComputePool pool) {
+        TextConfig text = model.config().text();
+        ExpertShard all = ExpertShard.all(text.layerCount(), text.experts());
+        return new LocalExperts(
+                ResidentExperts.load(model.textWeights(), all, Optional.empty()),
+                kernels,
+                pool,
+                text.expertsPerToken());
+    }
+
+    /// Settings of 0 in the file stand for what suits the model.
+    private static AttentionSettings settings(
+            TextConfig text, AttentionSection section, int maxStepRows, Optional<String> kernels) {
+        int longest =
+                section.maxSequenceTokens() == 0
+                        ? text.contextLength()
+                        : Math.min(section.maxSequenceTokens(), text.contextLength());
+        long kvTokens =
+                section.kvTokens() == 0
+                        ? Math.max(longest, Math.min(DEFAULT_KV_TOKENS, 8L * longest))
+                        : section.kvTokens();
+        return new AttentionSettings(
+                maxStepRows,
+                section.maxSequences(),
+                longest,
+                kvTokens,
+                ClusterOptions.threads(section.threads()),
+                kernels,
+                section.combineDeadline());
+    }
+
+    private <T extends AutoCloseable> T open(T part) {
+        opened.push(part);
+        return part;
+    }
+
+    @Override
+    public void close() {
+        while (!opened.isEmpty()) {
+            try {
+                opened.pop().close();
+            } catch (Exception e) {
+                throw new IllegalStateException("a part of the attention worker did not close", e);
+            }
+        }
+    }
+}

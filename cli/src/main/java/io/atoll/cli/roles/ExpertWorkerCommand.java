@@ -1,0 +1,179 @@
+package io.atoll.cli.roles;
+
+import io.atoll.cluster.config.ClusterFile;
+import io.atoll.cluster.config.ClusterFile.ExpertWorkerSection;
+import io.atoll.cluster.config.HostPort;
+import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.expert.ExpertWorker;
+import io.atoll.expert.ExpertWorkerSettings;
+import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.WeightFormat;
+import io.atoll.model.ModelDirectory;
+import io.atoll.model.config.TextConfig;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/// Holds a shard of the experts and answers dispatches.
+@Command(
+        name = "expert-worker",
+        description = "Hold a shard of the experts and answer dispatches.",
+        footer = {
+            "",
+            "Examples:",
+            "  atoll expert-worker --config cluster.yaml --name w1",
+            "  atoll expert-worker --model DIR --name w1 --listen 0.0.0.0:7001 --experts 1/2"
+        })
+public final class ExpertWorkerCommand implements Callable<Integer> {
+    private static final Pattern PART = Pattern.compile("(\\d{1,4})/(\\d{1,4})");
+
+    @Mixin private ClusterOptions options;
+
+    @Option(
+            names = "--name",
+            paramLabel = "NAME",
+            required = true,
+            description = "Which worker of the cluster file this is, or what to call it.")
+    private String name;
+
+    @Option(
+            names = "--listen",
+            paramLabel = "HOST:PORT",
+            description = "Where to listen; port 0 takes a free one. Default: its address in the file.")
+    private Optional<String> listen;
+
+    @Option(
+            names = "--experts",
+            paramLabel = "SHARD",
+            description =
+                    "What to hold: a part such as 1/2, experts of every layer such as 0-15, or"
+                            + " 0-3:0-15;4-7:8-31.")
+    private Optional<String> experts;
+
+    @Option(
+            names = "--format",
+            paramLabel = "FORMAT",
+            description = {
+                "Hold the experts as q8, which rounds them and halves the memory of BF16. Default: keep"
+                        + " the checkpoint's values. Every worker needs the same."
+            })
+    private Optional<String> format;
+
+    @Option(names = "--threads", paramLabel = "N", description = "Default: every processor.")
+    private Optional<Integer> threads;
+
+    @Option(names = "--cluster-id", paramLabel = "ID", description = "Overrides the cluster file.")
+    private Optional<String> clusterId;
+
+    @Override
+    public Integer call() throws Exception {
+        ClusterFile file = options.file();
+        Path model = options.model(file);
+        ExpertWorkerSection section = section(file);
+        ExpertWorkerSettings settings =
+                new ExpertWorkerSettings(
+                        name,
+                        clusterId.orElse(file.clusterId()),
+                        model,
+                        shard(file, section, model),
+                        section.address().host(),
+                        section.address().port(),
+                        options.kernels(file),
+                        ClusterOptions.threads(threads.orElse(section.threads())),
+                        weightFormat(),
+                        section.maxQueuedDispatches(),
+                        ExpertWorkerSettings.DEFAULT_QUEUE_BYTES,
+                        ExpertWorkerSettings.defaultSpin(),
+                        ExpertWorkerSettings.DEFAULT_GRACE);
+        System.out.printf(
+                "expert worker %s of cluster %s: model %s, experts %s%n%s%n",
+                name,
+                settings.clusterId(),
+                model,
+                settings.shard(),
+                KernelLibrary.describe(
+                        KernelLibrary.select(settings.kernels()), settings.threads()));
+        try (ExpertWorker worker = ExpertWorker.open(settings)) {
+            worker.start();
+            RoleProcess.serve(
+                    "expert-worker " + name,
+                    new HostPort(settings.host(), worker.port()),
+                    options.stopWithStdin(),
+                    worker);
+        }
+        return 0;
+    }
+
+    private ExpertWorkerSection section(ClusterFile file) {
+        boolean known = file.expertWorkers().stream().anyMatch(w -> w.name().equals(name));
+        try {
+            if (known || listen.isEmpty()) {
+                ExpertWorkerSection section = file.expertWorker(name);
+                return listen.isEmpty()
+                        ? section
+                        : new ExpertWorkerSection(
+                                name,
+                                HostPort.parse(listen.get()),
+                                section.experts(),
+                                section.threads(),
+                                section.maxQueuedDispatches());
+            }
+            return new ExpertWorkerSection(
+                    name, HostPort.parse(listen.get()), Optional.empty(), null, null);
+        } catch (IllegalArgumentException e) {
+            throw options.usage(
+                    e.getMessage() + (known ? "" : "; give --listen to run one without it"));
+        }
+    }
+
+    /// What to hold: the option, else the file, else an equal part among the workers that the file gives none.
+    private ExpertShard shard(ClusterFile file, ExpertWorkerSection section, Path modelPath) {
+        TextConfig text;
+        try (ModelDirectory model = ModelDirectory.open(modelPath)) {
+            text = model.config().text();
+        }
+        int layers = text.layerCount();
+        Optional<String> given = experts.or(section::experts);
+        try {
+            if (given.isPresent()) {
+                Matcher part = PART.matcher(given.get());
+                return part.matches()
+                        ? ExpertShard.part(
+                                layers,
+                                text.experts(),
+                                Integer.parseInt(part.group(1)) - 1,
+                                Integer.parseInt(part.group(2)))
+                        : ExpertShard.parse(given.get(), layers, text.experts());
+            }
+            List<String> sharing =
+                    file.expertWorkers().stream()
+                            .filter(worker -> worker.experts().isEmpty())
+                            .map(ExpertWorkerSection::name)
+                            .toList();
+            return sharing.contains(name)
+                    ? ExpertShard.part(layers, text.experts(), sharing.indexOf(name), sharing.size())
+                    : ExpertShard.all(layers, text.experts());
+        } catch (IllegalArgumentException e) {
+            throw options.usage("experts: " + e.getMessage());
+        }
+    }
+
+    private Optional<WeightFormat> weightFormat() {
+        return format.map(
+                text ->
+                        switch (text) {
+                            case "q8" -> WeightFormat.Q8;
+                            case "bf16" -> WeightFormat.BF16;
+                            case "f32" -> WeightFormat.F32;
+                            default ->
+                                    throw options.usage(
+                                            "--format must be q8, bf16 or f32: " + text);
+                        });
+    }
+}

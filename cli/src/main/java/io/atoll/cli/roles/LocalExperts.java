@@ -1,0 +1,82 @@
+package io.atoll.cli.roles;
+
+import io.atoll.attention.moe.RoutedExperts;
+import io.atoll.expert.ExpertWorker;
+import io.atoll.expert.batch.ExpertEngine;
+import io.atoll.expert.store.ExpertStore;
+import io.atoll.kernels.ComputePool;
+import io.atoll.kernels.Kernels;
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+
+/// All experts in this process: an expert worker's engine, without the wire. The sums are the same bits.
+///
+/// A dispatch computes at once, on the caller's threads, which would otherwise wait for it.
+public final class LocalExperts implements RoutedExperts {
+    private final ExpertStore store;
+    private final ExpertEngine engine;
+    private final Kernels kernels;
+    private final int hidden;
+    private final int expertsPerToken;
+    private Arena sumsArena = Arena.ofShared();
+    private MemorySegment sums = MemorySegment.NULL; // int64 [rows, hidden]
+
+    /// @param store owned from here on
+    public LocalExperts(
+            ExpertStore store, Kernels kernels, ComputePool pool, int expertsPerToken) {
+        this.store = store;
+        this.kernels = kernels;
+        this.expertsPerToken = expertsPerToken;
+        hidden = store.hidden();
+        engine = new ExpertEngine(store, kernels, pool, ExpertWorker.FRACTION_BITS);
+    }
+
+    @Override
+    public Dispatch dispatch(
+            int layer,
+            int rows,
+            MemorySegment x,
+            MemorySegment expertIds,
+            MemorySegment weights,
+            long deadlineNanos) {
+        reserve((long) rows * hidden * Long.BYTES);
+        engine.begin(layer);
+        int job = engine.addFloats(rows, x, expertsPerToken, expertIds, weights, sums);
+        engine.run();
+        if (!engine.isFinite(job)) {
+            Failure failure =
+                    new Failure(
+                            ErrorCode.NON_FINITE_OUTPUT,
+                            "an expert's output is not finite or past the grid: layer=" + layer);
+            return _ -> Optional.of(failure);
+        }
+        return out -> {
+            kernels.combineToFloat(
+                    sums, out, Math.multiplyExact(rows, hidden), ExpertWorker.FRACTION_BITS);
+            return Optional.empty();
+        };
+    }
+
+    private void reserve(long bytes) {
+        if (sums.byteSize() < bytes) {
+            sumsArena.close();
+            sumsArena = Arena.ofShared();
+            sums = sumsArena.allocate(bytes, 64);
+        }
+    }
+
+    @Override
+    public Optional<Failure> unavailable() {
+        return Optional.empty();
+    }
+
+    @Override
+    public void close() {
+        engine.close();
+        sumsArena.close();
+        store.close();
+    }
+}
