@@ -1,5 +1,8 @@
 package io.atoll.cli.conformance;
 
+import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.KernelUnavailableException;
+import io.atoll.kernels.Kernels;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,8 +32,7 @@ import picocli.CommandLine.TypeConversionException;
 /// The exit code is 0 if everything agrees, 1 if anything does not, and 2 if there is nothing to compare.
 @Command(
         name = "conformance",
-        description = "Compares an engine with golden files made with another implementation.",
-        mixinStandardHelpOptions = true)
+        description = "Compares an engine with golden files made with another implementation.")
 public final class ConformanceCommand implements Callable<Integer> {
     private static final List<Suite> SUITES =
             List.of(new ForwardSuite(), new GenerateSuite(), new TokenizerSuite(), new ChatSuite());
@@ -49,7 +51,11 @@ public final class ConformanceCommand implements Callable<Integer> {
             paramLabel = "NAME",
             defaultValue = "reference",
             converter = EngineKindConverter.class,
-            description = "What to test: reference, serve. Default: ${DEFAULT-VALUE}.")
+            description = {
+                "What to test: reference (the plain forward pass), serve (the attention worker with all"
+                        + " experts in this process) or cluster (the same with two expert workers as"
+                        + " processes). Default: ${DEFAULT-VALUE}."
+            })
     private EngineKind engine;
 
     @Option(
@@ -73,7 +79,7 @@ public final class ConformanceCommand implements Callable<Integer> {
             names = "--kernels",
             paramLabel = "LABEL",
             description = "Kernel family. Default: the best that runs here.")
-    private Optional<String> kernels;
+    private Optional<String> kernelLabel;
 
     @Override
     public Integer call() {
@@ -91,16 +97,26 @@ public final class ConformanceCommand implements Callable<Integer> {
                             + " in "
                             + directory);
         }
+        Kernels kernels = selectKernels();
+        spec.commandLine().getErr().println("engine " + engine.label + ", kernels " + kernels);
         PrintWriter out = spec.commandLine().getOut();
         boolean passed = true;
         for (String name : names) {
-            passed &= run(name, fixtures, out);
+            passed &= run(name, fixtures, kernels, out);
             out.flush();
         }
         return passed ? 0 : 1;
     }
 
-    private boolean run(String name, FixtureSet fixtures, PrintWriter out) {
+    private Kernels selectKernels() {
+        try {
+            return KernelLibrary.select(kernelLabel);
+        } catch (KernelUnavailableException e) {
+            throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+        }
+    }
+
+    private boolean run(String name, FixtureSet fixtures, Kernels kernels, PrintWriter out) {
         Optional<Suite> suite = SUITES.stream().filter(s -> s.name().equals(name)).findFirst();
         if (suite.isEmpty()) {
             out.printf("%-10s skip  not supported yet%n", name);
@@ -109,7 +125,7 @@ public final class ConformanceCommand implements Callable<Integer> {
         Checks checks = new Checks();
         long start = System.nanoTime();
         if (fixtures.has(name)) {
-            compare(suite.get(), fixtures, checks);
+            compare(suite.get(), fixtures, kernels, checks);
         } else {
             checks.fail(name, "not in " + directory);
         }
@@ -117,14 +133,13 @@ public final class ConformanceCommand implements Callable<Integer> {
         return checks.failed() == 0;
     }
 
-    private void compare(Suite suite, FixtureSet fixtures, Checks checks) {
+    private void compare(Suite suite, FixtureSet fixtures, Kernels kernels, Checks checks) {
         try {
             suite.run(fixtures, directory -> engine.open(directory, kernels), checks);
         } catch (FixtureException e) {
             checks.fail("golden file", e.getMessage());
         } catch (RuntimeException e) {
-            // An engine under test may break in any way; that fails its suite, and the others still
-            // run.
+            // An engine under test may break in any way: that fails its suite; the others still run.
             checks.fail("stopped", e.getClass().getSimpleName() + ": " + e.getMessage());
         }
     }
@@ -158,7 +173,8 @@ public final class ConformanceCommand implements Callable<Integer> {
     /// What can be tested.
     enum EngineKind {
         REFERENCE("reference"),
-        SERVE("serve");
+        SERVE("serve"),
+        CLUSTER("cluster");
 
         private final String label;
 
@@ -166,10 +182,11 @@ public final class ConformanceCommand implements Callable<Integer> {
             this.label = label;
         }
 
-        Engine open(Path model, Optional<String> kernels) {
+        Engine open(Path model, Kernels kernels) {
             return switch (this) {
                 case REFERENCE -> ReferenceEngine.open(model, kernels);
-                case SERVE -> WorkerEngine.embedded(model, kernels);
+                case SERVE -> WorkerEngine.withLocalExperts(model, kernels);
+                case CLUSTER -> WorkerEngine.withClusterExperts(model, kernels);
             };
         }
     }

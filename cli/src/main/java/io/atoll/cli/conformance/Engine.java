@@ -8,9 +8,6 @@ import java.nio.file.Path;
 interface Engine extends AutoCloseable {
     TextConfig config();
 
-    /// The line that describes it, for people.
-    String describe();
-
     /// Opens an empty sequence.
     ///
     /// @param maxTokens longest it will become

@@ -5,6 +5,7 @@ import io.atoll.model.chat.ChatTemplate;
 import io.atoll.model.tokenizer.Tokenizer;
 import io.atoll.model.trace.ForwardObserver;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 

@@ -1,6 +1,5 @@
 package io.atoll.cli.conformance;
 
-import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
@@ -10,25 +9,21 @@ import io.atoll.model.reference.Session;
 import io.atoll.model.trace.ForwardObserver;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
-import java.util.Optional;
 
 /// The plain forward pass in this process.
 final class ReferenceEngine implements Engine {
     private final ModelDirectory model;
     private final Reference reference;
-    private final Kernels kernels;
 
-    private ReferenceEngine(ModelDirectory model, Reference reference, Kernels kernels) {
+    private ReferenceEngine(ModelDirectory model, Reference reference) {
         this.model = model;
         this.reference = reference;
-        this.kernels = kernels;
     }
 
-    static ReferenceEngine open(Path directory, Optional<String> kernelLabel) {
-        Kernels kernels = KernelLibrary.select(kernelLabel);
+    static ReferenceEngine open(Path directory, Kernels kernels) {
         ModelDirectory model = ModelDirectory.open(directory);
         try {
-            return new ReferenceEngine(model, Reference.open(model, kernels), kernels);
+            return new ReferenceEngine(model, Reference.open(model, kernels));
         } catch (RuntimeException e) {
             model.close();
             throw e;
@@ -38,11 +33,6 @@ final class ReferenceEngine implements Engine {
     @Override
     public TextConfig config() {
         return reference.config();
-    }
-
-    @Override
-    public String describe() {
-        return KernelLibrary.describe(kernels, 1);
     }
 
     @Override

@@ -8,9 +8,10 @@ import io.atoll.attention.step.SequenceOptions;
 import io.atoll.attention.step.StepOutcome;
 import io.atoll.attention.step.StepPlan;
 import io.atoll.attention.step.StepPlan.SequenceRows;
-import io.atoll.cli.embedded.EmbeddedExperts;
+import io.atoll.cli.roles.LocalExperts;
+import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
-import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.checkpoint.TextWeights;
@@ -43,27 +44,40 @@ final class WorkerEngine implements Engine {
     }
 
     /// Experts in this process, as `atoll serve` has them.
-    static WorkerEngine embedded(Path directory, Optional<String> kernels) {
+    static WorkerEngine withLocalExperts(Path directory, Kernels kernels) {
+        return open(directory, kernels, WorkerEngine::localExperts);
+    }
+
+    /// Experts on two expert workers, started for this engine.
+    static WorkerEngine withClusterExperts(Path directory, Kernels kernels) {
         return open(
                 directory,
                 kernels,
-                (model, chosen, pool) ->
-                        EmbeddedExperts.load(
-                                model.textWeights(), Optional.empty(), chosen, pool));
+                (model, _, _) -> ClusterExperts.start(model, kernels));
+    }
+
+    private static RoutedExperts localExperts(
+            ModelDirectory model, Kernels kernels, ComputePool pool) {
+        TextConfig text = model.config().text();
+        ExpertShard all = ExpertShard.all(text.layerCount(), text.experts());
+        return new LocalExperts(
+                ResidentExperts.load(model.textWeights(), all, Optional.empty()),
+                kernels,
+                pool,
+                text.expertsPerToken());
     }
 
     /// @param opener what it opens is closed with the engine
-    static WorkerEngine open(Path directory, Optional<String> kernels, ExpertsOpener opener) {
-        Kernels chosen = KernelLibrary.select(kernels);
+    static WorkerEngine open(Path directory, Kernels kernels, ExpertsOpener opener) {
         List<AutoCloseable> opened = new ArrayList<>();
         try {
             ModelDirectory model = ModelDirectory.open(directory);
             opened.add(model::close);
             ComputePool pool = new ComputePool(Runtime.getRuntime().availableProcessors());
             opened.add(pool::close);
-            RoutedExperts experts = opener.open(model, chosen, pool);
+            RoutedExperts experts = opener.open(model, kernels, pool);
             opened.add(experts::close);
-            return new WorkerEngine(model, chosen, pool, experts);
+            return new WorkerEngine(model, kernels, pool, experts);
         } catch (RuntimeException e) {
             for (AutoCloseable each : opened.reversed()) {
                 closeAfter(e, each);
@@ -108,11 +122,6 @@ final class WorkerEngine implements Engine {
     @Override
     public TextConfig config() {
         return model.config().text();
-    }
-
-    @Override
-    public String describe() {
-        return worker.info().kernels();
     }
 
     @Override
