@@ -11,6 +11,7 @@ import io.atoll.kernels.WeightFormat;
 import io.atoll.model.checkpoint.ExpertWeights;
 import io.atoll.model.checkpoint.TextWeights;
 import io.atoll.model.config.TextConfig;
+import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -72,7 +73,7 @@ public final class InProcessExperts implements RoutedExperts {
         fault = newFault;
     }
 
-    /// Puts a NaN into the first row's sums from now on.
+    /// Puts a NaN into the first row's sums of the last layer from now on.
     public void poison() {
         poisoned = true;
     }
@@ -92,10 +93,10 @@ public final class InProcessExperts implements RoutedExperts {
         return out -> {
             Optional<Failure> failure = fault.apply(layer);
             if (failure.isEmpty()) {
-                for (int row = 0; row < rows; row++) {
-                    computeRow(layer, row, x, expertIds, weights, out);
+                for (int row = 0; row < rows && failure.isEmpty(); row++) {
+                    failure = computeRow(layer, row, x, expertIds, weights, out);
                 }
-                if (poisoned) {
+                if (poisoned && layer == config.layerCount() - 1) {
                     out.set(ValueLayout.JAVA_FLOAT, 0, Float.NaN);
                 }
             }
@@ -103,7 +104,7 @@ public final class InProcessExperts implements RoutedExperts {
         };
     }
 
-    private void computeRow(
+    private Optional<Failure> computeRow(
             int layer,
             int row,
             MemorySegment x,
@@ -125,12 +126,16 @@ public final class InProcessExperts implements RoutedExperts {
                 kernels.swiGlu(gateUp, inner, 1, config.moeIntermediateSize());
                 kernels.matMul(second, inner, 1, y, second.rows(), 0, second.groups());
                 if (!kernels.combineAdd(y, weight, sum, hidden, FRACTION_BITS)) {
-                    throw new IllegalStateException("output past the grid: expert=" + expert);
+                    return Optional.of(
+                            new Failure(
+                                    ErrorCode.NON_FINITE_OUTPUT,
+                                    "layer=" + layer + " expert=" + expert));
                 }
             }
             kernels.combineToFloat(
                     sum, out.asSlice((long) row * hidden * Float.BYTES), hidden, FRACTION_BITS);
         }
+        return Optional.empty();
     }
 
     @Override

@@ -34,6 +34,7 @@ public final class AttentionServer implements AutoCloseable {
     private final ExecutorService requests;
     private final HealthStatusManager health = new HealthStatusManager();
     private final Server server;
+    private final int port;
 
     /// Starts to serve.
     ///
@@ -71,13 +72,14 @@ public final class AttentionServer implements AutoCloseable {
             requests.shutdown();
             throw e;
         }
+        port = server.getPort();
         health.setStatus(AttentionGrpc.SERVICE_NAME, ServingStatus.SERVING);
-        LOG.info("attention worker listens: port={} {}", port(), worker.info());
+        LOG.info("attention worker listens: port={} {}", port, worker.info());
     }
 
-    /// The port it listens on.
+    /// The port it listens on, or did until it was closed.
     public int port() {
-        return server.getPort();
+        return port;
     }
 
     /// Ends all sessions, and waits for the step in progress.

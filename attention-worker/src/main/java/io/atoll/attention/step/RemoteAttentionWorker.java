@@ -5,6 +5,7 @@ import io.atoll.proto.Failure;
 import io.atoll.proto.v1.AttentionGrpc;
 import io.atoll.proto.v1.AttentionHello;
 import io.atoll.proto.v1.AttentionReply;
+import io.atoll.proto.v1.AttentionReply.ReplyCase;
 import io.atoll.proto.v1.AttentionRequest;
 import io.atoll.proto.v1.CheckAttention;
 import io.atoll.proto.v1.CloseSequence;
@@ -40,11 +41,13 @@ public final class RemoteAttentionWorker implements AttentionWorker {
     private static final long KEEP_ALIVE_SECONDS = 10;
     private static final long KEEP_ALIVE_TIMEOUT_SECONDS = 5;
 
+    private final String host;
+    private final int port;
+    private final ChannelCredentials credentials;
     private final String target;
     private final String clusterId;
     private final String sender;
     private final Duration callTimeout;
-    private final ManagedChannel channel;
     private final AttentionWorkerInfo info;
     private final ReentrantLock callers = new ReentrantLock();
     private volatile Optional<Link> link = Optional.empty();
@@ -65,17 +68,13 @@ public final class RemoteAttentionWorker implements AttentionWorker {
             String sender,
             Duration callTimeout)
             throws IOException {
+        this.host = host;
+        this.port = port;
+        this.credentials = credentials;
         target = host + ":" + port;
         this.clusterId = clusterId;
         this.sender = sender;
         this.callTimeout = callTimeout;
-        channel =
-                NettyChannelBuilder.forAddress(host, port, credentials)
-                        .directExecutor() // replies are only put into a queue
-                        .maxInboundMessageSize(AttentionMessages.MAX_MESSAGE_BYTES)
-                        .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
-                        .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
-                        .build();
         Link first = new Link();
         switch (greet(first)) {
             case Answer.Reply(var reply) -> {
@@ -83,7 +82,6 @@ public final class RemoteAttentionWorker implements AttentionWorker {
                 link = Optional.of(first);
             }
             case Answer.Broken(var failure) -> {
-                channel.shutdownNow();
                 throw new IOException(failure.toString());
             }
         }
@@ -106,6 +104,7 @@ public final class RemoteAttentionWorker implements AttentionWorker {
                     call(
                             AttentionRequest.newBuilder()
                                     .setOpen(AttentionMessages.open(sequenceId, options)),
+                            ReplyCase.DONE,
                             callTimeout));
         } finally {
             callers.unlock();
@@ -120,6 +119,7 @@ public final class RemoteAttentionWorker implements AttentionWorker {
             Answer answer =
                     call(
                             AttentionRequest.newBuilder().setStep(AttentionMessages.step(plan)),
+                            ReplyCase.STEP,
                             plan.timeout().plus(SLACK));
             return switch (answer) {
                 case Answer.Broken(var failure) -> new StepOutcome.Failed(failure);
@@ -164,6 +164,7 @@ public final class RemoteAttentionWorker implements AttentionWorker {
                     call(
                             AttentionRequest.newBuilder()
                                     .setCheck(CheckAttention.getDefaultInstance()),
+                            ReplyCase.DONE,
                             callTimeout));
         } finally {
             callers.unlock();
@@ -176,7 +177,6 @@ public final class RemoteAttentionWorker implements AttentionWorker {
         closed = true;
         link.ifPresent(open -> open.cancel("closed"));
         link = Optional.empty();
-        channel.shutdownNow();
     }
 
     /// Makes sure that there is a session.
@@ -188,8 +188,6 @@ public final class RemoteAttentionWorker implements AttentionWorker {
         if (connected()) {
             return Optional.empty();
         }
-        // Without this, a channel that has failed before waits out its growing back-off first.
-        channel.resetConnectBackoff();
         Link fresh = new Link();
         return switch (greet(fresh)) {
             case Answer.Broken(var failure) -> Optional.of(failure);
@@ -223,26 +221,22 @@ public final class RemoteAttentionWorker implements AttentionWorker {
                                         .setClusterId(clusterId)
                                         .setSender(sender))
                         .build();
-        Answer answer = fresh.exchange(hello, callTimeout);
-        if (answer instanceof Answer.Reply(var reply)
-                && reply.getReplyCase() != AttentionReply.ReplyCase.INFO) {
-            fresh.cancel("its answer to the hello makes no sense");
-            return new Answer.Broken(
-                    new Failure(
-                            ErrorCode.MALFORMED_MESSAGE,
-                            target + " answered the hello with " + reply.getReplyCase()));
+        Answer answer = fresh.exchange(hello, ReplyCase.INFO, callTimeout);
+        if (answer instanceof Answer.Broken) {
+            fresh.cancel("no session was made");
         }
         return answer;
     }
 
-    private Answer call(AttentionRequest.Builder request, Duration timeout) {
+    private Answer call(AttentionRequest.Builder request, ReplyCase expected, Duration timeout) {
         if (link.isEmpty()) {
             return new Answer.Broken(notConnected());
         }
         Link open = link.get();
-        Answer answer = open.exchange(request.setCall(nextCall++).build(), timeout);
+        Answer answer = open.exchange(request.setCall(nextCall++).build(), expected, timeout);
         if (open.broken) {
-            LOG.warn("connection lost: attention worker={} answer={}", target, answer);
+            LOG.warn("session lost: attention worker={} answer={}", target, answer);
+            open.cancel("the session is lost");
             link = Optional.empty();
         }
         return answer;
@@ -267,14 +261,25 @@ public final class RemoteAttentionWorker implements AttentionWorker {
         record Broken(Failure failure) implements Answer {}
     }
 
-    /// One session. Requests are sent by one caller at a time, so at most one reply is awaited.
+    /// One session and its connection. Requests are sent by one caller at a time, so at most one reply is awaited.
+    ///
+    /// Each has a channel of its own: one that is used again after a failure would first wait out its back-off, and fail calls
+    /// meanwhile.
     private final class Link implements ClientResponseObserver<AttentionRequest, AttentionReply> {
         // The awaited reply and the end of the stream.
         private final BlockingQueue<Answer> answers = new ArrayBlockingQueue<>(2);
+        private final ManagedChannel channel;
         private ClientCallStreamObserver<AttentionRequest> requests;
         private volatile boolean broken;
 
         Link() {
+            channel =
+                    NettyChannelBuilder.forAddress(host, port, credentials)
+                            .directExecutor() // replies are only put into a queue
+                            .maxInboundMessageSize(AttentionMessages.MAX_MESSAGE_BYTES)
+                            .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
+                            .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
+                            .build();
             AttentionGrpc.newStub(channel).session(this);
         }
 
@@ -294,13 +299,15 @@ public final class RemoteAttentionWorker implements AttentionWorker {
         @Override
         public void onError(Throwable error) {
             Status status = Status.fromThrowable(error);
+            Throwable cause = status.getCause();
             endWith(
                     "the stream of "
                             + target
                             + " broke: "
                             + status.getCode()
                             + " "
-                            + status.getDescription());
+                            + status.getDescription()
+                            + (cause == null ? "" : " (" + cause + ")"));
         }
 
         @Override
@@ -319,7 +326,7 @@ public final class RemoteAttentionWorker implements AttentionWorker {
             }
         }
 
-        Answer exchange(AttentionRequest request, Duration timeout) {
+        Answer exchange(AttentionRequest request, ReplyCase expected, Duration timeout) {
             send(request);
             Answer answer;
             try {
@@ -331,13 +338,16 @@ public final class RemoteAttentionWorker implements AttentionWorker {
             if (answer == null) {
                 return cancel("no answer from " + target + " within " + timeout);
             }
-            if (answer instanceof Answer.Reply(var reply) && reply.getCall() != request.getCall()) {
+            if (answer instanceof Answer.Reply(var reply)
+                    && (reply.getCall() != request.getCall() || reply.getReplyCase() != expected)) {
                 return cancel(
                         target
                                 + " answered call "
-                                + reply.getCall()
-                                + " in place of "
-                                + request.getCall());
+                                + request.getCall()
+                                + " with "
+                                + reply.getReplyCase()
+                                + " for call "
+                                + reply.getCall());
             }
             return answer;
         }
@@ -346,6 +356,7 @@ public final class RemoteAttentionWorker implements AttentionWorker {
         Answer cancel(String why) {
             broken = true;
             requests.cancel(why, null);
+            channel.shutdownNow();
             return new Answer.Broken(new Failure(ErrorCode.ATTENTION_UNAVAILABLE, why));
         }
     }

@@ -25,7 +25,8 @@ class RotaryTableTest {
             table.turn(0, 100, 2000, 30_000);
             int[] used = new int[3];
             for (int i = 0; i < 32; i++) {
-                // Model spec B.3: 11 height indices below 33, 10 width indices below 30, the rest is time.
+                // Model spec B.3: 11 height indices below 33, 10 width indices below 30, the rest
+                // is time.
                 int axis = i % 3 == 1 && i < 33 ? 1 : i % 3 == 2 && i < 30 ? 2 : 0;
                 used[axis]++;
                 float angle = new int[] {100, 2000, 30_000}[axis] * frequencies[i];

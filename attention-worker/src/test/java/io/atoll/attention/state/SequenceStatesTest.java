@@ -60,7 +60,7 @@ class SequenceStatesTest {
     void closedSequenceGivesEverythingBack() {
         for (int i = 0; i < 100; i++) {
             SequenceState one = reserved(100);
-            SequenceState other = reserved(200);
+            SequenceState other = reserved(180);
             assertEquals(ErrorCode.OVERLOADED, refused(1));
             states.close(one);
             states.close(other);

@@ -55,7 +55,8 @@ class RowsAreIndependentTest {
     }
 
     private void assertSame(Result expected, Result actual, String what) {
-        assertEquals(renamed(expected.sampled(), 0), renamed(actual.sampled(), 0), what + seedNote());
+        assertEquals(
+                renamed(expected.sampled(), 0), renamed(actual.sampled(), 0), what + seedNote());
         assertEquals(expected.state(), actual.state(), what + seedNote());
     }
 
@@ -152,9 +153,7 @@ class RowsAreIndependentTest {
             Result whole = alone(test, prompt, 600, 2);
             for (int rowsPerStep : new int[] {255, 256, 257, 33}) {
                 assertSame(
-                        whole,
-                        alone(test, prompt, rowsPerStep, 2),
-                        rowsPerStep + " rows a step");
+                        whole, alone(test, prompt, rowsPerStep, 2), rowsPerStep + " rows a step");
             }
         }
     }

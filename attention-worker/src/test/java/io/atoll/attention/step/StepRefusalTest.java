@@ -117,8 +117,7 @@ class StepRefusalTest {
 
         test.open(1, PROMPT.length, 32);
         List<Sampled> sampled =
-                new ArrayList<>(
-                        test.decode(1, PROMPT.length, test.prefill(1, PROMPT, 64), 1));
+                new ArrayList<>(test.decode(1, PROMPT.length, test.prefill(1, PROMPT, 64), 1));
         test.open(2, PROMPT.length, 32);
         Failure cause = new Failure(ErrorCode.NO_LIVE_REPLICA, "layer=5 expert=3");
         experts.failWhen(layer -> layer == 5 ? Optional.of(cause) : Optional.empty());
@@ -188,8 +187,7 @@ class StepRefusalTest {
             test.open(i, 1, 32);
         }
         SequenceOptions options = new SequenceOptions(1, 32, SamplingParameters.GREEDY);
-        assertEquals(
-                ErrorCode.OVERLOADED, test.worker.open(100, options).orElseThrow().code());
+        assertEquals(ErrorCode.OVERLOADED, test.worker.open(100, options).orElseThrow().code());
         test.worker.close(3);
         assertEquals(Optional.empty(), test.worker.open(100, options));
     }
@@ -200,8 +198,7 @@ class StepRefusalTest {
             test.open(i, 1, 1024);
         }
         SequenceOptions options = new SequenceOptions(1, 1, SamplingParameters.GREEDY);
-        assertEquals(
-                ErrorCode.OVERLOADED, test.worker.open(100, options).orElseThrow().code());
+        assertEquals(ErrorCode.OVERLOADED, test.worker.open(100, options).orElseThrow().code());
         test.worker.close(3);
         assertEquals(Optional.empty(), test.worker.open(100, options));
     }
@@ -209,16 +206,14 @@ class StepRefusalTest {
     @Test
     void sequenceLongerThanIsServedIsRefused() {
         SequenceOptions options = new SequenceOptions(1, 1025, SamplingParameters.GREEDY);
-        assertEquals(
-                ErrorCode.PROMPT_TOO_LONG, test.worker.open(1, options).orElseThrow().code());
+        assertEquals(ErrorCode.PROMPT_TOO_LONG, test.worker.open(1, options).orElseThrow().code());
     }
 
     @Test
     void openingTwiceIsRefusedAndClosingTwiceIsHarmless() {
         test.open(1, 1, 32);
         SequenceOptions options = new SequenceOptions(1, 32, SamplingParameters.GREEDY);
-        assertEquals(
-                ErrorCode.INVALID_REQUEST, test.worker.open(1, options).orElseThrow().code());
+        assertEquals(ErrorCode.INVALID_REQUEST, test.worker.open(1, options).orElseThrow().code());
         test.worker.close(1);
         test.worker.close(1);
         assertEquals(TestWorker.SETTINGS.maxSequences(), test.worker.freeSequences());
