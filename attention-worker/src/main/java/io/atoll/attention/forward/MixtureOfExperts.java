@@ -56,13 +56,14 @@ final class MixtureOfExperts {
             ForwardObserver observer,
             long deadlineNanos) {
         route(rows, x, observer);
+        long routeBytes = (long) rows * config.expertsPerToken() * Integer.BYTES;
         RoutedExperts.Dispatch dispatch =
                 experts.dispatch(
                         layer,
                         rows,
                         x,
-                        workspace.expertIds,
-                        workspace.expertWeights,
+                        workspace.expertIds.asSlice(0, routeBytes),
+                        workspace.expertWeights.asSlice(0, routeBytes),
                         earlier(deadlineNanos, System.nanoTime() + combineTimeoutNanos));
 
         computeShared(rows, x);

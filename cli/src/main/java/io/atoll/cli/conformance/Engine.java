@@ -1,0 +1,54 @@
+package io.atoll.cli.conformance;
+
+import io.atoll.model.config.TextConfig;
+import io.atoll.model.trace.ForwardObserver;
+import java.nio.file.Path;
+
+/// A way to run the model: the suites see nothing else of it.
+interface Engine extends AutoCloseable {
+    TextConfig config();
+
+    /// Opens an empty sequence.
+    ///
+    /// @param maxTokens longest it will become
+    Sequence open(int maxTokens);
+
+    @Override
+    void close();
+
+    /// One sequence. One thread at a time.
+    interface Sequence extends AutoCloseable {
+        /// Runs every layer over the next tokens.
+        ///
+        /// @return logits `[ids.length][vocabulary]`
+        /// @throws EngineException if a machine or process fails
+        float[][] feed(int[] ids, ForwardObserver observer);
+
+        /// What a layer keeps of the tokens so far.
+        State state(int layer);
+
+        @Override
+        void close();
+    }
+
+    /// A layer's state, copied.
+    sealed interface State {
+        /// Of a Gated DeltaNet layer.
+        ///
+        /// @param conv `[convKernel - 1, convDim]`, oldest first
+        /// @param recurrent `[valueHeads, keyDim, valueDim]`
+        record Recurrent(float[] conv, float[] recurrent) implements State {}
+
+        /// Of an attention layer.
+        ///
+        /// @param keys `[tokens, kvHeads, headDim]`, after norm and rotation
+        /// @param values `[tokens, kvHeads, headDim]`
+        record KeyValues(float[] keys, float[] values) implements State {}
+    }
+
+    /// Opens an engine on a model directory.
+    @FunctionalInterface
+    interface Opener {
+        Engine open(Path model);
+    }
+}

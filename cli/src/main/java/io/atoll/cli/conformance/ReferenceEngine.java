@@ -1,0 +1,72 @@
+package io.atoll.cli.conformance;
+
+import io.atoll.kernels.Kernels;
+import io.atoll.model.ModelDirectory;
+import io.atoll.model.config.TextConfig;
+import io.atoll.model.reference.LayerState;
+import io.atoll.model.reference.Reference;
+import io.atoll.model.reference.Session;
+import io.atoll.model.trace.ForwardObserver;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+
+/// The plain forward pass in this process.
+final class ReferenceEngine implements Engine {
+    private final ModelDirectory model;
+    private final Reference reference;
+
+    private ReferenceEngine(ModelDirectory model, Reference reference) {
+        this.model = model;
+        this.reference = reference;
+    }
+
+    static ReferenceEngine open(Path directory, Kernels kernels) {
+        ModelDirectory model = ModelDirectory.open(directory);
+        try {
+            return new ReferenceEngine(model, Reference.open(model, kernels));
+        } catch (RuntimeException e) {
+            model.close();
+            throw e;
+        }
+    }
+
+    @Override
+    public TextConfig config() {
+        return reference.config();
+    }
+
+    @Override
+    public Sequence open(int maxTokens) {
+        return new ReferenceSequence(reference.session());
+    }
+
+    @Override
+    public void close() {
+        reference.close();
+        model.close();
+    }
+
+    private record ReferenceSequence(Session session) implements Sequence {
+        @Override
+        public float[][] feed(int[] ids, ForwardObserver observer) {
+            return session.feed(ids, observer);
+        }
+
+        @Override
+        public State state(int layer) {
+            return switch (session.state(layer)) {
+                case LayerState.Delta delta ->
+                        new State.Recurrent(
+                                delta.conv().toArray(ValueLayout.JAVA_FLOAT),
+                                delta.recurrent().toArray(ValueLayout.JAVA_FLOAT));
+                case LayerState.KeyValues cache ->
+                        new State.KeyValues(cache.keys(), cache.values());
+            };
+        }
+
+        @Override
+        public void close() {
+            session.close();
+        }
+    }
+}

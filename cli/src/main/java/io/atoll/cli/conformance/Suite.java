@@ -1,0 +1,14 @@
+package io.atoll.cli.conformance;
+
+/// One kind of golden files and how an engine's results are compared with them.
+interface Suite {
+    /// The name of its directory.
+    String name();
+
+    /// Compares everything in the set.
+    ///
+    /// @param engines opens the engine under test; a suite that runs no model leaves it alone
+    /// @throws FixtureException if a golden file is missing or torn
+    /// @throws EngineException if the engine fails
+    void run(FixtureSet fixtures, Engine.Opener engines, Checks checks);
+}

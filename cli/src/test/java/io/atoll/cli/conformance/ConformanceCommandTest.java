@@ -1,0 +1,258 @@
+package io.atoll.cli.conformance;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+/// What the command reports and how it ends, over small sets.
+class ConformanceCommandTest {
+    private static final Path DEMO = Path.of(System.getProperty("atoll.root"), "demo-model");
+
+    @TempDir private static Path agreeing;
+
+    @TempDir private Path set;
+
+    @BeforeAll
+    static void write() throws IOException {
+        OwnGoldenFiles.write(agreeing, DEMO);
+    }
+
+    /// How a run of the command ended.
+    private record Ended(int code, String out, String err) {
+        List<String> lines() {
+            return out.lines().toList();
+        }
+    }
+
+    private Ended run(String... arguments) {
+        StringWriter out = new StringWriter();
+        StringWriter err = new StringWriter();
+        List<String> all = new ArrayList<>(List.of(arguments));
+        all.addAll(List.of("--model", DEMO.toString()));
+        int code =
+                new CommandLine(new ConformanceCommand())
+                        .setOut(new PrintWriter(out))
+                        .setErr(new PrintWriter(err))
+                        .execute(all.toArray(String[]::new));
+        return new Ended(code, out.toString(), err.toString());
+    }
+
+    private void copyForward() throws IOException {
+        Files.createDirectories(set.resolve("forward"));
+        try (Stream<Path> files = Files.list(agreeing.resolve("forward"))) {
+            for (Path file : files.toList()) {
+                Files.copy(file, set.resolve("forward").resolve(file.getFileName()));
+            }
+        }
+    }
+
+    private Ended runForwardChanging(String file, String tensor, UnaryOperator<float[]> change)
+            throws IOException {
+        copyForward();
+        OwnGoldenFiles.change(set.resolve("forward/" + file + ".safetensors"), tensor, change);
+        return run(set.toString());
+    }
+
+    private static UnaryOperator<float[]> firstTimes(float factor) {
+        return values -> {
+            values[0] *= factor;
+            return values;
+        };
+    }
+
+    /// The largest value 1 % larger, wherever it is.
+    private static float[] largestTimes(float[] values) {
+        int at = 0;
+        for (int i = 1; i < values.length; i++) {
+            at = Math.abs(values[i]) > Math.abs(values[at]) ? i : at;
+        }
+        values[at] *= 1.01f;
+        return values;
+    }
+
+    @Test
+    void setThatAgreesPasses() {
+        Ended ended = run(agreeing.toString());
+        assertEquals(0, ended.code(), ended.out() + ended.err());
+        assertEquals(1, ended.lines().size(), ended.out());
+        assertTrue(
+                ended.out().matches("(?s)forward    pass  +\\d+ checks  worst .* s\\s+"),
+                ended.out());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "prompt, layer.2.mixer_output",
+        "decode, layer.7.topk_weights",
+        "state_after_first_decode, layer.0.conv_state",
+        "state_after_decode, layer.6.recurrent_state",
+        "state_after_prompt, layer.3.k",
+        "yarn, prompt.0.top10_logprobs",
+    })
+    void oneChangedValueFailsByName(String file, String tensor) throws IOException {
+        Ended ended = runForwardChanging(file, tensor, ConformanceCommandTest::largestTimes);
+        assertEquals(1, ended.code(), ended.out());
+        assertTrue(ended.lines().getFirst().startsWith("forward    FAIL"), ended.out());
+        assertTrue(ended.lines().getFirst().contains("  1 failed  "), ended.out());
+        String shown = tensor.replaceFirst("^prompt\\.(\\d)\\.", "$1 ");
+        assertTrue(ended.lines().get(1).startsWith("    " + file + " " + shown + "["), ended.out());
+        assertTrue(ended.lines().get(1).contains("allowed"), ended.out());
+    }
+
+    @Test
+    void notANumberFails() throws IOException {
+        Ended ended = runForwardChanging("prompt", "logits", firstTimes(Float.NaN));
+        assertEquals(1, ended.code(), ended.out());
+        assertTrue(ended.out().contains("expected NaN"), ended.out());
+    }
+
+    @Test
+    void differenceBelowTheToleranceIsReportedAsTheWorst() throws IOException {
+        Ended ended = runForwardChanging("prompt", "layer.1.topk_weights", firstTimes(1.00005f));
+        assertEquals(0, ended.code(), ended.out());
+        assertTrue(ended.out().contains(" of 1.0e-04 (prompt layer.1.topk_weights)"), ended.out());
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "prompt.safetensors",
+                "state_after_decode.safetensors",
+                "trace.json",
+                "yarn.json"
+            })
+    void tornFileFailsItsSuiteAndNamesTheFile(String name) throws IOException {
+        copyForward();
+        Path file = set.resolve("forward").resolve(name);
+        byte[] whole = Files.readAllBytes(file);
+        Files.write(file, Arrays.copyOf(whole, whole.length / 2));
+        copyResource("tokenizer/encode.json");
+        copyResource("tokenizer/stream.json");
+
+        Ended ended = run(set.toString());
+        assertEquals(1, ended.code());
+        assertTrue(ended.lines().getFirst().startsWith("forward    FAIL"), ended.out());
+        assertTrue(ended.out().contains("golden file: " + file), ended.out());
+        assertTrue(ended.out().contains("tokenizer  pass"), ended.out());
+    }
+
+    @Test
+    void missingFileFailsItsSuite() throws IOException {
+        copyForward();
+        Files.delete(set.resolve("forward/decode.safetensors"));
+        Ended ended = run(set.toString());
+        assertEquals(1, ended.code());
+        assertTrue(ended.out().contains("decode.safetensors: missing"), ended.out());
+    }
+
+    @Test
+    void answersOfTheDemoModelAgree() throws IOException {
+        copyResource("generate/generate.json");
+        Ended ended = run(set.toString());
+        assertEquals(0, ended.code(), ended.out());
+        assertTrue(ended.out().startsWith("generate   pass"), ended.out());
+    }
+
+    @Test
+    void wrongAnswerIsShownWithItsIndex() throws IOException {
+        copyResource("generate/generate.json");
+        Path file = set.resolve("generate/generate.json");
+        Files.writeString(
+                file,
+                Files.readString(file)
+                        .replace("\"generated_ids\": [283, 477", "\"generated_ids\": [283, 478"));
+        Ended ended = run(set.toString());
+        assertEquals(1, ended.code());
+        assertTrue(
+                ended.out().contains("case 0 generated_ids[1]: expected id 478, found id 477"),
+                ended.out());
+    }
+
+    @Test
+    void suiteWithoutSupportDoesNotFailUnlessAskedFor() throws IOException {
+        Files.createDirectories(set.resolve("vision"));
+        Files.createDirectories(set.resolve("mtp"));
+        Ended all = run(set.toString());
+        assertEquals(0, all.code());
+        assertEquals(
+                List.of("mtp        skip  not supported yet", "vision     skip  not supported yet"),
+                all.lines());
+        Ended asked = run(set.toString(), "--suite", "vision");
+        assertEquals(1, asked.code());
+        assertEquals(List.of("vision     skip  not supported yet"), asked.lines());
+    }
+
+    @Test
+    void suiteNamesMayStandBeforeTheDirectory() throws IOException {
+        copyResource("tokenizer/encode.json");
+        copyResource("tokenizer/stream.json");
+        Files.createDirectories(set.resolve("mtp"));
+        Ended ended = run("--suite", "tokenizer", set.toString());
+        assertEquals(0, ended.code(), ended.out() + ended.err());
+        assertEquals(1, ended.lines().size(), ended.out());
+    }
+
+    @Test
+    void missingModelNamesThePlacesTried() throws IOException {
+        copyResource("generate/generate.json");
+        StringWriter out = new StringWriter();
+        int code =
+                new CommandLine(new ConformanceCommand())
+                        .setOut(new PrintWriter(out))
+                        .execute(set.toString());
+        assertEquals(1, code);
+        assertTrue(out.toString().contains("no model; give one with --model"), out.toString());
+        assertTrue(out.toString().contains(set.resolve("demo-model").toString()), out.toString());
+    }
+
+    @Test
+    void anotherSetLendsTheModel(@TempDir Path base) throws IOException {
+        copyResource("generate/generate.json");
+        Files.createSymbolicLink(base.resolve("demo-model"), DEMO);
+        StringWriter out = new StringWriter();
+        int code =
+                new CommandLine(new ConformanceCommand())
+                        .setOut(new PrintWriter(out))
+                        .execute(set.toString(), "--fixtures", base.toString());
+        assertEquals(0, code, out.toString());
+    }
+
+    @Test
+    void usageProblemsEndWithTwo() {
+        assertEquals(2, run(set.resolve("nowhere").toString()).code());
+        assertEquals(2, run(set.toString()).code(), "an empty directory has nothing to compare");
+        assertEquals(2, run(set.toString(), "--suite", "backward").code());
+        assertEquals(2, run(set.toString(), "--suite").code());
+        assertEquals(2, run(set.toString(), "--engine", "steam").code());
+        assertEquals(2, run().code());
+        assertTrue(run(set.toString(), "--engine", "steam").err().contains("no engine 'steam'"));
+    }
+
+    private void copyResource(String name) throws IOException {
+        Path target = set.resolve(name);
+        Files.createDirectories(target.getParent());
+        try {
+            Files.copy(Path.of(getClass().getResource(name).toURI()), target);
+        } catch (URISyntaxException e) {
+            throw new IOException(e);
+        }
+    }
+}

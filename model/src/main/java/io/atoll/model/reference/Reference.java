@@ -1,0 +1,57 @@
+package io.atoll.model.reference;
+
+import io.atoll.kernels.Kernels;
+import io.atoll.model.ModelDirectory;
+import io.atoll.model.config.RopeParameters;
+import io.atoll.model.config.TextConfig;
+
+/// The text model in one process: opens sequences and runs every layer over their tokens.
+///
+/// Weights keep their values, and sums are those of the kernels' contract, so an engine that keeps to the contract gives the same bits
+/// as this one, whatever kernel family either uses. One thread at a time.
+public final class Reference implements AutoCloseable {
+    /// Binary digits behind the point of the grid on which experts' outputs are added.
+    public static final int COMBINE_FRACTION_BITS = 20;
+
+    private final Kernels kernels;
+    private final TextConfig config;
+    private final Weights weights;
+    private final boolean ownsWeights;
+
+    private Reference(Kernels kernels, TextConfig config, Weights weights, boolean ownsWeights) {
+        this.kernels = kernels;
+        this.config = config;
+        this.weights = weights;
+        this.ownsWeights = ownsWeights;
+    }
+
+    /// Packs the dense weights of a model.
+    ///
+    /// @param model borrowed: must stay open, since experts are read when they are first needed
+    /// @throws io.atoll.model.checkpoint.CheckpointException if a weight is missing or does not fit the configuration
+    public static Reference open(ModelDirectory model, Kernels kernels) {
+        return new Reference(
+                kernels, model.config().text(), new Weights(model.textWeights()), true);
+    }
+
+    /// The same weights under other rotary parameters. The result borrows this reference, which has to stay open longer.
+    public Reference withRope(RopeParameters rope) {
+        return new Reference(kernels, config.withRope(rope), weights, false);
+    }
+
+    public TextConfig config() {
+        return config;
+    }
+
+    /// An empty sequence; the caller closes it before this reference.
+    public Session session() {
+        return new Session(kernels, config, weights, new Rotary(config.rope(), config.rotaryDim()));
+    }
+
+    @Override
+    public void close() {
+        if (ownsWeights) {
+            weights.close();
+        }
+    }
+}

@@ -1,0 +1,197 @@
+package io.atoll.model.reference;
+
+import io.atoll.kernels.PackedMatrix;
+import io.atoll.kernels.Packing;
+import io.atoll.kernels.RowSource;
+import io.atoll.kernels.SourceType;
+import io.atoll.kernels.WeightFormat;
+import io.atoll.model.checkpoint.ExpertWeights;
+import io.atoll.model.checkpoint.LayerWeights;
+import io.atoll.model.checkpoint.MixerWeights;
+import io.atoll.model.checkpoint.Tensor;
+import io.atoll.model.checkpoint.TextWeights;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.IntStream;
+
+/// The text model's weights in the kernels' layout, none of them changed. Dense parts are packed at the start, an expert when a row
+/// first picks it: a checkpoint much larger than memory can be tried with a few tokens.
+///
+/// Owns the memory of what it packed; borrows the checkpoint.
+final class Weights implements AutoCloseable {
+    private final TextWeights source;
+    private final Arena arena = Arena.ofShared();
+    private final Tensor embedding;
+    private final List<Layer> layers;
+    private final MemorySegment finalNorm;
+    private final PackedMatrix lmHead;
+
+    Weights(TextWeights source) {
+        this.source = source;
+        embedding = source.embedding();
+        layers = IntStream.range(0, source.config().layerCount()).mapToObj(this::pack).toList();
+        finalNorm = vector(source.finalNorm());
+        lmHead = matrix(source.lmHead());
+    }
+
+    /// One decoder layer.
+    ///
+    /// @param inputNorm `[hidden]`
+    /// @param postMixerNorm `[hidden]`
+    record Layer(
+            MemorySegment inputNorm,
+            Mixer mixer,
+            MemorySegment postMixerNorm,
+            MixtureOfExperts moe) {}
+
+    sealed interface Mixer {}
+
+    /// Section B.2. Vectors are f32.
+    record GatedDeltaNet(
+            PackedMatrix inQkv,
+            PackedMatrix inZ,
+            PackedMatrix inB,
+            PackedMatrix inA,
+            MemorySegment conv,
+            MemorySegment aLog,
+            MemorySegment dtBias,
+            MemorySegment norm,
+            PackedMatrix out)
+            implements Mixer {}
+
+    /// Section B.3. Vectors are f32.
+    record GatedAttention(
+            PackedMatrix q,
+            PackedMatrix k,
+            PackedMatrix v,
+            MemorySegment qNorm,
+            MemorySegment kNorm,
+            PackedMatrix o)
+            implements Mixer {}
+
+    /// A SwiGLU block: a routed expert or the shared one.
+    record FeedForward(PackedMatrix gate, PackedMatrix up, PackedMatrix down) {}
+
+    /// Section B.4.
+    final class MixtureOfExperts {
+        private final int layer;
+        private final PackedMatrix router;
+        private final FeedForward shared;
+        private final PackedMatrix sharedGate;
+        private final Map<Integer, FeedForward> experts = new HashMap<>();
+
+        private MixtureOfExperts(int layer, LayerWeights weights) {
+            this.layer = layer;
+            router = matrix(weights.router());
+            shared = feedForward(weights.sharedExpert());
+            sharedGate = matrix(weights.sharedExpertGate());
+        }
+
+        PackedMatrix router() {
+            return router;
+        }
+
+        FeedForward shared() {
+            return shared;
+        }
+
+        PackedMatrix sharedGate() {
+            return sharedGate;
+        }
+
+        /// A routed expert, packed now if this is the first time.
+        FeedForward expert(int expert) {
+            return experts.computeIfAbsent(expert, e -> feedForward(source.expert(layer, e)));
+        }
+    }
+
+    /// Writes a token's embedding, `[hidden]`.
+    void embed(int token, MemorySegment row) {
+        int hidden = source.config().hiddenSize();
+        Objects.checkIndex(token, source.config().vocabSize());
+        float[] values = new float[hidden];
+        embedding.floats((long) token * hidden, values, 0, hidden);
+        MemorySegment.copy(values, 0, row, ValueLayout.JAVA_FLOAT, 0, hidden);
+    }
+
+    Layer layer(int index) {
+        return layers.get(index);
+    }
+
+    MemorySegment finalNorm() {
+        return finalNorm;
+    }
+
+    PackedMatrix lmHead() {
+        return lmHead;
+    }
+
+    private Layer pack(int index) {
+        LayerWeights weights = source.layer(index);
+        return new Layer(
+                vector(weights.inputNorm()),
+                switch (weights.mixer()) {
+                    case MixerWeights.DeltaNet w ->
+                            new GatedDeltaNet(
+                                    matrix(w.queryKeyValue()),
+                                    matrix(w.gate()),
+                                    matrix(w.beta()),
+                                    matrix(w.decay()),
+                                    vector(w.conv()),
+                                    vector(w.decayLog()),
+                                    vector(w.decayBias()),
+                                    vector(w.norm()),
+                                    matrix(w.output()));
+                    case MixerWeights.Attention w ->
+                            new GatedAttention(
+                                    matrix(w.query()),
+                                    matrix(w.key()),
+                                    matrix(w.value()),
+                                    vector(w.queryNorm()),
+                                    vector(w.keyNorm()),
+                                    matrix(w.output()));
+                },
+                vector(weights.postMixerNorm()),
+                new MixtureOfExperts(index, weights));
+    }
+
+    private FeedForward feedForward(ExpertWeights weights) {
+        return new FeedForward(
+                matrix(weights.gate()), matrix(weights.up()), matrix(weights.down()));
+    }
+
+    /// Any shape as a row of f32.
+    private MemorySegment vector(Tensor tensor) {
+        return arena.allocateFrom(ValueLayout.JAVA_FLOAT, tensor.floats());
+    }
+
+    private PackedMatrix matrix(Tensor tensor) {
+        int rows = Math.toIntExact(tensor.dim(0));
+        int cols = Math.toIntExact(tensor.dim(1));
+        return switch (tensor.dtype()) {
+            case BF16 -> pack(WeightFormat.BF16, tensor.data(), SourceType.BF16, rows, cols);
+            case F16 -> pack(WeightFormat.F32, tensor.data(), SourceType.F16, rows, cols);
+            case F32 -> pack(WeightFormat.F32, tensor.data(), SourceType.F32, rows, cols);
+            // Every other type: widened, or refused by name.
+            default -> {
+                MemorySegment widened = MemorySegment.ofArray(tensor.floats());
+                yield pack(WeightFormat.F32, widened, SourceType.F32, rows, cols);
+            }
+        };
+    }
+
+    private PackedMatrix pack(
+            WeightFormat format, MemorySegment data, SourceType type, int rows, int cols) {
+        return Packing.pack(format, List.of(new RowSource(data, type, rows)), cols, arena);
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}
