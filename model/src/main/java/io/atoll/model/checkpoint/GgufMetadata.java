@@ -29,12 +29,10 @@ public final class GgufMetadata {
     private static final int MAX_KEY_BYTES = 65_535; // the format's own limit
     private static final int MAX_STRING_BYTES = 64 << 20;
     private static final int MAX_KEYS = 1 << 16;
-    private static final int MAX_ELEMENTS =
-            1 << 23; // of all arrays together; the largest vocabulary needs under 2^20
+    private static final int MAX_ELEMENTS = 1 << 23; // of all arrays; a vocabulary needs under 2^20
     private static final int MAX_DEPTH = 4;
     private static final int MIN_ENTRY_BYTES = 8 + 4 + 1; // an empty key, a type and a byte
-    private static final int MIN_TENSOR_BYTES =
-            8 + 4 + 4 + 8; // an empty name, no dimensions, a type and an offset
+    private static final int MIN_TENSOR_BYTES = 8 + 4 + 4 + 8; // empty name, rank 0, type, offset
 
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);

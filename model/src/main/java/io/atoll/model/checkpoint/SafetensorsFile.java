@@ -33,7 +33,7 @@ final class SafetensorsFile {
     private static final int LENGTH_BYTES = 8;
     private static final int MAX_RANK = 16;
     private static final int MAX_TENSORS =
-            1 << 20; // the largest release seen has fewer than 2^19 in all its files
+            1 << 20; // twice what the largest release has in all files
     private static final ValueLayout.OfLong LENGTH =
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -47,21 +47,15 @@ final class SafetensorsFile {
                             StreamReadConstraints.builder().maxNestingDepth(32).build())
                     .build();
 
-    private final Path file;
     private final Map<String, Tensor> tensors;
 
-    private SafetensorsFile(Path file, Map<String, Tensor> tensors) {
-        this.file = file;
+    private SafetensorsFile(Map<String, Tensor> tensors) {
         this.tensors = tensors;
     }
 
     /// The tensors by name, in the header's order.
     Map<String, Tensor> tensors() {
         return tensors;
-    }
-
-    Path file() {
-        return file;
     }
 
     /// Maps a file into `arena` and reads its header. Tensor bytes are not touched.
@@ -80,7 +74,7 @@ final class SafetensorsFile {
 
     /// As [#open], from the file's bytes.
     static SafetensorsFile parse(Path file, MemorySegment bytes) {
-        return new SafetensorsFile(file, new Reader(file, bytes).read());
+        return new SafetensorsFile(new Reader(file, bytes).read());
     }
 
     /// What the header says of one tensor, before it is checked against the others.
@@ -157,8 +151,8 @@ final class SafetensorsFile {
                             "must be an object",
                             parser);
                     if (name.equals("__metadata__")) {
-                        parser.skipChildren(); // free text about the file; nothing here depends
-                        // on it
+                        // Free text about the file; nothing here depends on it.
+                        parser.skipChildren();
                     } else {
                         if (entries.size() == MAX_TENSORS) {
                             throw header("has more than " + MAX_TENSORS + " tensors");

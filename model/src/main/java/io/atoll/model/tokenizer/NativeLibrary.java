@@ -74,8 +74,8 @@ final class NativeLibrary {
 
     private static Path temporaryDirectory() {
         try {
-            Path directory =
-                    Files.createTempDirectory("atoll-native-"); // readable by its owner only
+            // Readable by its owner only, so nobody can put another library there.
+            Path directory = Files.createTempDirectory("atoll-native-");
             Runtime.getRuntime()
                     .addShutdownHook(Thread.ofPlatform().unstarted(() -> delete(directory)));
             return directory;
@@ -91,8 +91,8 @@ final class NativeLibrary {
                 Files.deleteIfExists(path);
             }
         } catch (IOException e) {
-            System.err.println(
-                    "could not remove " + directory + ": " + e); // loggers may be gone at exit
+            // Loggers may be gone at exit.
+            System.err.println("could not remove " + directory + ": " + e);
         }
     }
 }

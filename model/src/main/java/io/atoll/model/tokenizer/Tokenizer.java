@@ -25,8 +25,8 @@ public final class Tokenizer implements AutoCloseable {
 
     private final Vocabulary vocabulary;
     private final HuggingFaceTokenizer encoder;
-    private final ReadWriteLock lifetime =
-            new ReentrantReadWriteLock(); // encoding reads, closing writes
+    // Encoding reads, closing writes: the native part must not be freed under a running call.
+    private final ReadWriteLock lifetime = new ReentrantReadWriteLock();
     private boolean closed;
 
     private Tokenizer(Vocabulary vocabulary, HuggingFaceTokenizer encoder) {
@@ -73,9 +73,8 @@ public final class Tokenizer implements AutoCloseable {
         try (ByteArrayInputStream bytes =
                 new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8))) {
             encoder = HuggingFaceTokenizer.newInstance(bytes, options);
-        } catch (IOException
-                | RuntimeException
-                        e) { // the library reports a bad vocabulary as a RuntimeException
+        } catch (IOException | RuntimeException e) {
+            // The library reports a bad vocabulary as a plain RuntimeException.
             throw new TokenizerException(
                     file, "file", "is refused by the tokenizer library: " + e.getMessage(), e);
         }

@@ -72,12 +72,10 @@ final class Vocabulary {
     }
 
     private static final class Reader {
+        // A vocabulary's keys never repeat, so a table of them gains nothing.
         private static final JsonFactory JSON =
                 JsonFactory.builder()
-                        .disable(
-                                JsonFactory.Feature
-                                        .CANONICALIZE_FIELD_NAMES) // a vocabulary's keys never
-                        // repeat
+                        .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
                         .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
                         .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                         .build();
@@ -218,10 +216,9 @@ final class Vocabulary {
         private int id(JsonParser parser, String where) throws IOException {
             require(parser.hasToken(JsonToken.VALUE_NUMBER_INT), where, "an id must be an integer");
             long id = parser.getLongValue();
-            require(
-                    id >= 0 && id < MAX_ID,
-                    where,
-                    "an id must be below " + MAX_ID + ", found " + id);
+            if (id < 0 || id >= MAX_ID) {
+                throw damaged(where, "an id must be below " + MAX_ID + ", found " + id);
+            }
             return (int) id;
         }
 
@@ -241,20 +238,23 @@ final class Vocabulary {
         }
 
         private void requireFree(String token, int id, String where) {
-            require(
-                    id >= bytesOf.length || bytesOf[id] == null,
-                    where,
-                    "id " + id + " of \"" + token + "\" belongs to another token");
-            require(
-                    !idOf.containsKey(token),
-                    where,
-                    "\"" + token + "\" has two ids, " + idOf.get(token) + " and " + id);
+            if (id < bytesOf.length && bytesOf[id] != null) {
+                throw damaged(where, "id " + id + " of \"" + token + "\" belongs to another token");
+            }
+            if (idOf.containsKey(token)) {
+                throw damaged(
+                        where, "\"" + token + "\" has two ids, " + idOf.get(token) + " and " + id);
+            }
         }
 
         private void require(boolean holds, String where, String message) {
             if (!holds) {
-                throw new TokenizerException(file, where, message);
+                throw damaged(where, message);
             }
+        }
+
+        private TokenizerException damaged(String where, String message) {
+            return new TokenizerException(file, where, message);
         }
     }
 }
