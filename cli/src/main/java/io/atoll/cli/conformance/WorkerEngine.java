@@ -50,10 +50,7 @@ final class WorkerEngine implements Engine {
 
     /// Experts on two expert workers, started for this engine.
     static WorkerEngine withClusterExperts(Path directory, Kernels kernels) {
-        return open(
-                directory,
-                kernels,
-                (model, _, _) -> ClusterExperts.start(model, kernels));
+        return open(directory, kernels, (model, _, _) -> ClusterExperts.start(model, kernels));
     }
 
     private static RoutedExperts localExperts(
@@ -165,9 +162,7 @@ final class WorkerEngine implements Engine {
         private void step(int[] ids, ForwardObserver observer, List<float[]> logits) {
             StepPlan plan =
                     new StepPlan(
-                            nextStep++,
-                            List.of(new SequenceRows(id, tokens, ids, false)),
-                            TIMEOUT);
+                            nextStep++, List.of(new SequenceRows(id, tokens, ids, false)), TIMEOUT);
             Recording shown = new Recording();
             ForwardObserver tap =
                     (name, layer, data, rows, cols) -> {
