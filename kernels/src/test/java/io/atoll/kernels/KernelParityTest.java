@@ -70,7 +70,7 @@ final class KernelParityTest {
     @MethodSource("fast")
     void floatProductsAreTheScalarOnes(Kernels fast) {
         cases(
-                150,
+                60,
                 (arena, random) -> {
                     WeightFormat format =
                             random.nextBoolean() ? WeightFormat.F32 : WeightFormat.BF16;
@@ -104,7 +104,7 @@ final class KernelParityTest {
     @MethodSource("fast")
     void byteProductsAreTheScalarOnes(Kernels fast) {
         cases(
-                150,
+                60,
                 (arena, random) -> {
                     int outputs = 1 + random.nextInt(200);
                     int cols = 32 * (1 + random.nextInt(12));
@@ -381,7 +381,7 @@ final class KernelParityTest {
         int[] dims = {8, 16, 24, 64, 80, 256};
         int[] blocks = {1, 16, 64, 256};
         cases(
-                60,
+                30,
                 (arena, random) -> {
                     int length = lengths[random.nextInt(lengths.length)];
                     int headDim = dims[random.nextInt(dims.length)];
@@ -479,7 +479,7 @@ final class KernelParityTest {
     @MethodSource("fast")
     void routersChooseAlike(Kernels fast) {
         cases(
-                200,
+                120,
                 (arena, random) -> {
                     int experts = 1 + random.nextInt(random.nextBoolean() ? 8 : 300);
                     int k = 1 + random.nextInt(Math.min(experts, 12));

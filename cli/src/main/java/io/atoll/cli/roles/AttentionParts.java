@@ -1,11 +1,16 @@
 package io.atoll.cli.roles;
 
+import io.atoll.attention.moe.RemoteExperts;
+import io.atoll.attention.moe.RemoteExpertsSettings;
 import io.atoll.attention.moe.RoutedExperts;
+import io.atoll.attention.moe.RoutedModel;
+import io.atoll.attention.moe.WorkerAddress;
 import io.atoll.attention.step.AttentionSettings;
 import io.atoll.attention.step.AttentionWorker;
 import io.atoll.attention.step.LocalAttentionWorker;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
+import io.atoll.expert.ExpertWorker;
 import io.atoll.expert.store.ResidentExperts;
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.kernels.ComputePool;
@@ -14,8 +19,10 @@ import io.atoll.kernels.Kernels;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.tokenizer.Tokenizer;
+import io.atoll.proto.wire.RowFormat;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.Optional;
 
 /// An attention worker in this process and everything it stands on. Closing it closes all of that, in reverse order.
@@ -35,9 +42,9 @@ final class AttentionParts implements AutoCloseable {
                     open(
                             local
                                     ? localExperts(model, kernels, pool)
-                                    : RemoteExpertsWiring.connect(model, file, kernels));
+                                    : remoteExperts(model, file, kernels));
             int vocabularySize;
-            try (Tokenizer tokenizer = Tokenizer.open(model.tokenizerFile())) {
+            try (Tokenizer tokenizer = Tokenizer.load(model.tokenizerFile())) {
                 vocabularySize = tokenizer.size();
             }
             worker =
@@ -85,6 +92,39 @@ final class AttentionParts implements AutoCloseable {
                 kernels,
                 pool,
                 text.expertsPerToken());
+    }
+
+    private static RoutedExperts remoteExperts(
+            ModelDirectory model, ClusterFile file, Kernels kernels) {
+        TextConfig text = model.config().text();
+        List<WorkerAddress> workers =
+                file.expertWorkers().stream()
+                        .map(
+                                worker ->
+                                        new WorkerAddress(
+                                                worker.name(),
+                                                worker.address().host(),
+                                                worker.address().port()))
+                        .toList();
+        return new RemoteExperts(
+                new RemoteExpertsSettings(
+                        "attention-worker",
+                        file.clusterId(),
+                        0,
+                        workers,
+                        file.attentionWorker().reconnectGrace(),
+                        RemoteExpertsSettings.DEFAULT_MIN_BACKOFF,
+                        RemoteExpertsSettings.DEFAULT_MAX_BACKOFF,
+                        RemoteExpertsSettings.defaultSpin(),
+                        RemoteExpertsSettings.DEFAULT_MESSAGE_BYTES),
+                new RoutedModel(
+                        model.modelDigest(),
+                        text.layerCount(),
+                        text.experts(),
+                        text.hiddenSize(),
+                        file.expertFormat().equals(Optional.of("q8")) ? RowFormat.Q8 : RowFormat.F32,
+                        ExpertWorker.FRACTION_BITS),
+                kernels);
     }
 
     /// Settings of 0 in the file stand for what suits the model.

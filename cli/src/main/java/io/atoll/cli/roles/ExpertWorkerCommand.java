@@ -57,11 +57,11 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
     private Optional<String> experts;
 
     @Option(
-            names = "--format",
+            names = "--expert-format",
             paramLabel = "FORMAT",
             description = {
-                "Hold the experts as q8, which rounds them and halves the memory of BF16. Default: keep"
-                        + " the checkpoint's values. Every worker needs the same."
+                "q8 rounds the experts to 8 bits, half the memory of BF16; overrides the cluster"
+                        + " file, and every worker needs the same. Default: the checkpoint's values."
             })
     private Optional<String> format;
 
@@ -86,7 +86,7 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                         section.address().port(),
                         options.kernels(file),
                         ClusterOptions.threads(threads.orElse(section.threads())),
-                        weightFormat(),
+                        weightFormat(file),
                         section.maxQueuedDispatches(),
                         ExpertWorkerSettings.DEFAULT_QUEUE_BYTES,
                         ExpertWorkerSettings.defaultSpin(),
@@ -164,16 +164,14 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
         }
     }
 
-    private Optional<WeightFormat> weightFormat() {
-        return format.map(
-                text ->
-                        switch (text) {
-                            case "q8" -> WeightFormat.Q8;
-                            case "bf16" -> WeightFormat.BF16;
-                            case "f32" -> WeightFormat.F32;
-                            default ->
-                                    throw options.usage(
-                                            "--format must be q8, bf16 or f32: " + text);
+    private Optional<WeightFormat> weightFormat(ClusterFile file) {
+        return format.or(file::expertFormat)
+                .map(
+                        text -> {
+                            if (!text.equals("q8")) {
+                                throw options.usage("--expert-format must be q8: " + text);
+                            }
+                            return WeightFormat.Q8;
                         });
     }
 }

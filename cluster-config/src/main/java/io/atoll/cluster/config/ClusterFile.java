@@ -50,6 +50,7 @@ import java.util.stream.Collectors;
 /// @param clusterId processes of different clusters refuse each other
 /// @param model directory of the checkpoint; a process may be given another with `--model`
 /// @param kernels forces a kernel class by its label; empty takes the best
+/// @param expertFormat `q8` rounds the experts to 8 bits as they are loaded; empty keeps the checkpoint's values
 /// @param coordinator the HTTP side
 /// @param attentionWorker the attention stack
 /// @param expertWorkers the workers and what they hold
@@ -57,6 +58,7 @@ public record ClusterFile(
         String clusterId,
         Optional<Path> model,
         Optional<String> kernels,
+        Optional<String> expertFormat,
         CoordinatorSection coordinator,
         AttentionSection attentionWorker,
         List<ExpertWorkerSection> expertWorkers) {
@@ -67,6 +69,11 @@ public record ClusterFile(
         clusterId = clusterId == null ? "atoll" : clusterId;
         model = model == null ? Optional.empty() : model;
         kernels = kernels == null ? Optional.empty() : kernels;
+        expertFormat = expertFormat == null ? Optional.empty() : expertFormat;
+        if (expertFormat.isPresent() && !expertFormat.get().equals("q8")) {
+            throw new IllegalArgumentException(
+                    "expert-format must be q8 or absent: " + expertFormat.get());
+        }
         coordinator = coordinator == null ? CoordinatorSection.DEFAULTS : coordinator;
         attentionWorker = attentionWorker == null ? AttentionSection.DEFAULTS : attentionWorker;
         expertWorkers = expertWorkers == null ? List.of() : List.copyOf(expertWorkers);
@@ -81,7 +88,31 @@ public record ClusterFile(
 
     /// A cluster with every default and no worker.
     public static ClusterFile defaults() {
-        return new ClusterFile(null, Optional.empty(), Optional.empty(), null, null, null);
+        return new ClusterFile(null, Optional.empty(), Optional.empty(), Optional.empty(), null, null, null);
+    }
+
+    /// The same cluster with its API at another address.
+    public ClusterFile listeningOn(HostPort address) {
+        CoordinatorSection c = coordinator;
+        return new ClusterFile(
+                clusterId,
+                model,
+                kernels,
+                expertFormat,
+                new CoordinatorSection(
+                        address,
+                        c.modelName,
+                        c.attentionWorker,
+                        c.maxQueuedRequests,
+                        c.maxRunningRequests,
+                        c.maxStepRows,
+                        c.maxBodyBytes,
+                        c.maxPromptTokens,
+                        c.maxOutputTokens,
+                        c.requestTimeout,
+                        c.drainTimeout),
+                attentionWorker,
+                expertWorkers);
     }
 
     /// The worker with this name.

@@ -105,6 +105,7 @@ class ClusterFileTest {
                 "coordinator: {listen: 'h:x'} | coordinator.listen | not a port: 'x'",
                 "coordinator: {listen: 'h:70000'} | coordinator.listen | port must be from 0 to"
                         + " 65535: 70000",
+                "expert-format: q4 | | expert-format must be q8 or absent: q4",
                 "expert-workers: [{name: a}] | expert-workers[0] | 'a' needs an address",
                 "expert-workers: [{address: 'h:1'}] | expert-workers[0] | needs a name",
                 "cluster-id: [1 | | cluster.yaml:1",

@@ -101,6 +101,15 @@ public final class ExpertEngine implements AutoCloseable {
 
     /// @param fractionBits binary digits behind the point of the sums
     public ExpertEngine(ExpertStore store, Kernels kernels, ComputePool pool, int fractionBits) {
+        this(store, kernels, pool, fractionBits, PASS_BYTES);
+    }
+
+    ExpertEngine(
+            ExpertStore store,
+            Kernels kernels,
+            ComputePool pool,
+            int fractionBits,
+            long passBytes) {
         if (fractionBits < 0 || fractionBits > 40) {
             throw new IllegalArgumentException("fractionBits must be 0 to 40: " + fractionBits);
         }
@@ -113,7 +122,7 @@ public final class ExpertEngine implements AutoCloseable {
         this.experts = store.shard().experts();
         this.quantized = store.format().takesQuantizedRows();
         this.rowBytes = quantized ? hidden : hidden * Float.BYTES;
-        this.maxPassRoutes = (int) Math.max(experts, PASS_BYTES / routeBytes());
+        this.maxPassRoutes = (int) Math.max(experts, passBytes / routeBytes());
         this.segmentCount = new int[experts];
         this.segmentExpert = new int[experts];
         this.segmentBegin = new int[experts + 1];

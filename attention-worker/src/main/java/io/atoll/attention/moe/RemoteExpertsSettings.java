@@ -1,0 +1,78 @@
+package io.atoll.attention.moe;
+
+import java.time.Duration;
+import java.util.List;
+
+/// How an attention worker reaches its expert workers.
+///
+/// @param sender how this attention worker is called in hellos
+/// @param clusterId must be equal on both sides of a hello
+/// @param placementEpoch the coordinator's; workers refuse one older than they have seen
+/// @param workers all expert workers, in order of preference where several hold an expert
+/// @param reconnectGrace how long a dispatch waits for a worker to come back when no live one holds an expert
+/// @param minBackoff wait before the second attempt to connect; the first is made at once
+/// @param maxBackoff longest wait between attempts
+/// @param spin how long a combine looks for replies before it parks
+/// @param maxMessageBytes largest body of a message; more rows travel as several
+public record RemoteExpertsSettings(
+        String sender,
+        String clusterId,
+        long placementEpoch,
+        List<WorkerAddress> workers,
+        Duration reconnectGrace,
+        Duration minBackoff,
+        Duration maxBackoff,
+        Duration spin,
+        int maxMessageBytes) {
+    public static final Duration DEFAULT_RECONNECT_GRACE = Duration.ofSeconds(2);
+    public static final Duration DEFAULT_MIN_BACKOFF = Duration.ofMillis(50);
+    public static final Duration DEFAULT_MAX_BACKOFF = Duration.ofSeconds(1);
+    public static final int DEFAULT_MESSAGE_BYTES = 1 << 20;
+
+    public RemoteExpertsSettings {
+        workers = List.copyOf(workers);
+        if (workers.isEmpty()) {
+            throw new IllegalArgumentException("no workers");
+        }
+        if (reconnectGrace.isNegative() || spin.isNegative()) {
+            throw new IllegalArgumentException(
+                    "durations must not be negative: reconnectGrace="
+                            + reconnectGrace
+                            + " spin="
+                            + spin);
+        }
+        if (!minBackoff.isPositive() || maxBackoff.compareTo(minBackoff) < 0) {
+            throw new IllegalArgumentException(
+                    "backoff must be positive and ascending: " + minBackoff + " to " + maxBackoff);
+        }
+        if (maxMessageBytes <= 0 || maxMessageBytes > DEFAULT_MESSAGE_BYTES) {
+            throw new IllegalArgumentException(
+                    "maxMessageBytes must be 1 to "
+                            + DEFAULT_MESSAGE_BYTES
+                            + ": "
+                            + maxMessageBytes);
+        }
+    }
+
+    /// Default waits, and a spin where there are cores to spare for it.
+    public static RemoteExpertsSettings of(
+            String sender, String clusterId, List<WorkerAddress> workers) {
+        return new RemoteExpertsSettings(
+                sender,
+                clusterId,
+                0,
+                workers,
+                DEFAULT_RECONNECT_GRACE,
+                DEFAULT_MIN_BACKOFF,
+                DEFAULT_MAX_BACKOFF,
+                defaultSpin(),
+                DEFAULT_MESSAGE_BYTES);
+    }
+
+    /// Spinning helps only where the event loop does not need the core.
+    public static Duration defaultSpin() {
+        return Runtime.getRuntime().availableProcessors() >= 4
+                ? Duration.ofNanos(50_000)
+                : Duration.ZERO;
+    }
+}

@@ -1,0 +1,60 @@
+package io.atoll.cli.roles;
+
+import io.atoll.attention.step.AttentionServer;
+import io.atoll.cluster.config.ClusterFile;
+import io.atoll.cluster.config.HostPort;
+import io.atoll.model.ModelDirectory;
+import io.grpc.InsecureServerCredentials;
+import java.net.InetSocketAddress;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/// The attention stack of a cluster in a process of its own.
+@Command(
+        name = "attention-worker",
+        description = "Run the attention stack of a cluster for a coordinator elsewhere.",
+        footer = {"", "Example:", "  atoll attention-worker --config cluster.yaml"})
+public final class AttentionWorkerCommand implements Callable<Integer> {
+    @Mixin private ClusterOptions options;
+
+    @Option(
+            names = "--listen",
+            paramLabel = "HOST:PORT",
+            description = "Where to listen; overrides the cluster file.")
+    private Optional<String> listen;
+
+    @Override
+    public Integer call() throws Exception {
+        ClusterFile file = options.file();
+        HostPort address;
+        try {
+            address = listen.map(HostPort::parse).orElse(file.attentionWorker().listen());
+        } catch (IllegalArgumentException e) {
+            throw options.usage("--listen: " + e.getMessage());
+        }
+        if (file.expertWorkers().isEmpty()) {
+            throw options.usage("the cluster file names no expert workers");
+        }
+        System.out.print(file.toYaml());
+        try (ModelDirectory model = ModelDirectory.open(options.model(file));
+                AttentionParts parts =
+                        AttentionParts.withRemoteExperts(model, file, options.kernels(file));
+                AttentionServer server =
+                        new AttentionServer(
+                                new InetSocketAddress(address.host(), address.port()),
+                                InsecureServerCredentials.create(),
+                                file.clusterId(),
+                                parts.worker())) {
+            System.out.println(parts.worker().info().kernels());
+            RoleProcess.serve(
+                    "attention-worker",
+                    new HostPort(address.host(), server.port()),
+                    options.stopWithStdin(),
+                    server);
+        }
+        return 0;
+    }
+}

@@ -1,0 +1,163 @@
+package io.atoll.cli.roles;
+
+import io.atoll.attention.step.AttentionWorker;
+import io.atoll.attention.step.RemoteAttentionWorker;
+import io.atoll.cluster.config.ClusterFile;
+import io.atoll.cluster.config.ClusterFile.CoordinatorSection;
+import io.atoll.cluster.config.HostPort;
+import io.atoll.coordinator.Coordinator;
+import io.atoll.coordinator.CoordinatorSettings;
+import io.atoll.coordinator.engine.EngineSettings;
+import io.atoll.coordinator.http.HttpSettings;
+import io.atoll.coordinator.sequence.ServedModel;
+import io.atoll.model.ModelDirectory;
+import io.atoll.model.chat.ChatTemplate;
+import io.atoll.model.tokenizer.Tokenizer;
+import io.grpc.InsecureChannelCredentials;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Optional;
+
+/// A coordinator that serves, and everything in this process that it stands on. Closing it closes all of that, the
+/// coordinator first.
+public final class Serving implements AutoCloseable {
+    private static final Duration ATTENTION_CALL_TIMEOUT = Duration.ofSeconds(10);
+
+    private final Deque<AutoCloseable> opened = new ArrayDeque<>();
+    private final Coordinator coordinator;
+    private final AttentionWorker worker;
+    private final String modelName;
+    private final HostPort address;
+
+    private Serving(Path path, ClusterFile file, Optional<String> kernels, boolean localExperts)
+            throws IOException {
+        try {
+            ModelDirectory model = open(ModelDirectory.open(path));
+            CoordinatorSection section = file.coordinator();
+            modelName = section.modelName().orElseGet(model::name);
+            worker = attentionWorker(model, file, kernels, localExperts);
+            Tokenizer tokenizer = open(Tokenizer.load(model.tokenizerFile()));
+            coordinator =
+                    open(
+                            new Coordinator(
+                                    settings(section, file, worker),
+                                    worker,
+                                    new ServedModel(
+                                            modelName,
+                                            tokenizer,
+                                            ChatTemplate.compile(model.chatTemplate())::render,
+                                            model.generationConfig())));
+            coordinator.start();
+            address = new HostPort(section.listen().host(), coordinator.port());
+        } catch (IOException | RuntimeException | Error e) {
+            close();
+            throw e;
+        }
+    }
+
+    /// Everything in this process.
+    static Serving everything(Path model, ClusterFile file, Optional<String> kernels)
+            throws IOException {
+        return new Serving(model, file, kernels, true);
+    }
+
+    /// A coordinator of the cluster file's workers.
+    static Serving cluster(Path model, ClusterFile file, Optional<String> kernels)
+            throws IOException {
+        return new Serving(model, file, kernels, false);
+    }
+
+    /// Everything in this process, on a free port of the loopback interface, with every default.
+    public static Serving onLoopback(Path model) throws IOException {
+        return everything(
+                model,
+                ClusterFile.defaults().listeningOn(new HostPort("127.0.0.1", 0)),
+                Optional.empty());
+    }
+
+    private AttentionWorker attentionWorker(
+            ModelDirectory model, ClusterFile file, Optional<String> kernels, boolean localExperts)
+            throws IOException {
+        if (localExperts) {
+            return open(AttentionParts.withLocalExperts(model, file, kernels)).worker();
+        }
+        Optional<HostPort> remote = file.coordinator().attentionWorker();
+        if (remote.isPresent()) {
+            return open(
+                    new RemoteAttentionWorker(
+                            remote.get().host(),
+                            remote.get().port(),
+                            InsecureChannelCredentials.create(),
+                            file.clusterId(),
+                            "coordinator",
+                            ATTENTION_CALL_TIMEOUT));
+        }
+        return open(AttentionParts.withRemoteExperts(model, file, kernels)).worker();
+    }
+
+    private static CoordinatorSettings settings(
+            CoordinatorSection section, ClusterFile file, AttentionWorker worker) {
+        HttpSettings http = HttpSettings.defaults();
+        EngineSettings engine = EngineSettings.defaults();
+        return new CoordinatorSettings(
+                new HttpSettings(
+                        section.listen().host(),
+                        section.listen().port(),
+                        http.maxConnections(),
+                        section.maxBodyBytes(),
+                        http.maxJsonDepth(),
+                        section.maxPromptTokens(),
+                        section.maxOutputTokens(),
+                        section.requestTimeout(),
+                        http.readTimeout(),
+                        http.writeTimeout()),
+                new EngineSettings(
+                        section.maxRunningRequests(),
+                        section.maxQueuedRequests(),
+                        Math.min(section.maxStepRows(), worker.info().maxStepRows()),
+                        engine.maxBufferedEvents(),
+                        file.attentionWorker()
+                                .combineDeadline()
+                                .plus(file.attentionWorker().reconnectGrace()),
+                        section.drainTimeout()));
+    }
+
+    /// Where the API is.
+    public URI url() {
+        return URI.create("http://" + address);
+    }
+
+    /// What clients call the model.
+    public String modelName() {
+        return modelName;
+    }
+
+    HostPort address() {
+        return address;
+    }
+
+    /// The line that describes the attention stack's kernels.
+    String kernels() {
+        return worker.info().kernels();
+    }
+
+    private <T extends AutoCloseable> T open(T part) {
+        opened.push(part);
+        return part;
+    }
+
+    @Override
+    public void close() {
+        while (!opened.isEmpty()) {
+            try {
+                opened.pop().close();
+            } catch (Exception e) {
+                throw new IllegalStateException("a part of the coordinator did not close", e);
+            }
+        }
+    }
+}

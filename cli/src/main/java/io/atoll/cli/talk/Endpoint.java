@@ -1,0 +1,66 @@
+package io.atoll.cli.talk;
+
+import io.atoll.cli.client.ApiClient;
+import io.atoll.cli.roles.Serving;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/// Which model to talk to: one behind a URL, or a directory that is served by this process for as long as the command runs.
+final class Endpoint {
+    private static final URI DEFAULT_URL = URI.create("http://127.0.0.1:8000");
+
+    @Spec(Spec.Target.MIXEE)
+    private CommandSpec command;
+
+    @Parameters(
+            arity = "0..1",
+            paramLabel = "MODEL",
+            description = "Directory of a checkpoint, to run it in this process.")
+    private Optional<Path> model;
+
+    @Option(
+            names = "--url",
+            paramLabel = "URL",
+            description = "An endpoint that serves already. Default: http://127.0.0.1:8000.")
+    private Optional<URI> url;
+
+    /// An endpoint in use; closing it stops the server if this process started it.
+    record Open(ApiClient client, URI url, String model, Optional<Serving> server)
+            implements AutoCloseable {
+        @Override
+        public void close() {
+            client.close();
+            server.ifPresent(Serving::close);
+        }
+    }
+
+    Open open() throws IOException, InterruptedException {
+        if (model.isPresent() && url.isPresent()) {
+            throw new ParameterException(command.commandLine(), "give a MODEL or --url, not both");
+        }
+        if (model.isPresent() && !Files.isDirectory(model.get())) {
+            throw new ParameterException(
+                    command.commandLine(), "the model's directory " + model.get() + " does not exist");
+        }
+        Optional<Serving> server =
+                model.isPresent() ? Optional.of(Serving.onLoopback(model.get())) : Optional.empty();
+        URI where = server.map(Serving::url).or(() -> url).orElse(DEFAULT_URL);
+        ApiClient client = new ApiClient(where);
+        try {
+            String name = client.get("v1/models").path("data").path(0).path("id").asText();
+            return new Open(client, where, name, server);
+        } catch (IOException | InterruptedException | RuntimeException e) {
+            client.close();
+            server.ifPresent(Serving::close);
+            throw e;
+        }
+    }
+}

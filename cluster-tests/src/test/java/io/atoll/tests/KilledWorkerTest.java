@@ -1,0 +1,156 @@
+package io.atoll.tests;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.atoll.cli.client.ApiClient;
+import io.atoll.cli.client.ApiException;
+import io.atoll.cli.process.LocalCluster;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.io.TempDir;
+
+/// A cluster of processes whose worker dies by `kill -9`. Each test leaves the cluster whole.
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class KilledWorkerTest {
+    private static final Path MODEL = Path.of(System.getProperty("atoll.root"), "demo-model");
+    private static final String SECOND_HALF = "2/2";
+
+    @TempDir private Path directory;
+    private LocalCluster cluster;
+    private ApiClient client;
+
+    @BeforeAll
+    void start() throws Exception {
+        cluster =
+                LocalCluster.start(
+                        new LocalCluster.Plan(
+                                MODEL,
+                                List.of("1/2", SECOND_HALF),
+                                0,
+                                "  request-timeout: 60s\n",
+                                "  threads: 1\n  reconnect-grace: 1s\n"),
+                        directory);
+        client = new ApiClient(cluster.url());
+    }
+
+    @AfterAll
+    void stop() {
+        client.close();
+        cluster.close();
+    }
+
+    @Test
+    void streamOfAKilledWorkerEndsWithATypedErrorAndTheClusterServesAgain() throws Exception {
+        String before = ask(200, new CountDownLatch(1)).content();
+        CountDownLatch started = new CountDownLatch(1);
+        CompletableFuture<ApiClient.Answer> answer =
+                CompletableFuture.supplyAsync(() -> unchecked(6000, started));
+        assertTrue(started.await(30, TimeUnit.SECONDS), "no token came");
+
+        cluster.killWorker(1);
+
+        Throwable failure =
+                assertThrows(ExecutionException.class, () -> answer.get(20, TimeUnit.SECONDS))
+                        .getCause()
+                        .getCause();
+        ApiException error = (ApiException) failure;
+        assertEquals("no_live_replica", error.code(), error.getMessage());
+        assertTrue(error.getMessage().contains("w2"), error.getMessage());
+
+        ApiException refused =
+                assertThrows(ApiException.class, () -> ask(10, new CountDownLatch(1)));
+        assertEquals(503, refused.status(), refused.getMessage());
+        assertEquals("no_live_replica", refused.code());
+        assertFalse(client.notReady().isEmpty());
+
+        cluster.restartWorker(1, SECOND_HALF);
+        cluster.awaitServing(Duration.ofSeconds(30));
+        assertEquals(before, ask(200, new CountDownLatch(1)).content());
+    }
+
+    @Test
+    void workerThatIsBackWithinTheGraceCostsAPauseAndNoToken() throws Exception {
+        LocalCluster patient =
+                LocalCluster.start(
+                        new LocalCluster.Plan(
+                                MODEL,
+                                List.of("1/2", SECOND_HALF),
+                                0,
+                                "",
+                                "  threads: 1\n  reconnect-grace: 60s\n  combine-deadline: 60s\n"),
+                        directory.resolve("patient"));
+        try (patient;
+                ApiClient patientClient = new ApiClient(patient.url())) {
+            String undisturbed =
+                    patientClient.chat(request(1500), listener(new CountDownLatch(1))).content();
+            CountDownLatch started = new CountDownLatch(1);
+            CompletableFuture<String> answer =
+                    CompletableFuture.supplyAsync(
+                            () -> {
+                                try {
+                                    return patientClient
+                                            .chat(request(1500), listener(started))
+                                            .content();
+                                } catch (Exception e) {
+                                    throw new IllegalStateException(e);
+                                }
+                            });
+            assertTrue(started.await(30, TimeUnit.SECONDS), "no token came");
+            patient.killWorker(1);
+            patient.restartWorker(1, SECOND_HALF);
+            assertEquals(undisturbed, answer.get(60, TimeUnit.SECONDS));
+        }
+    }
+
+    private ApiClient.Answer unchecked(int tokens, CountDownLatch started) {
+        try {
+            return ask(tokens, started);
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private ApiClient.Answer ask(int tokens, CountDownLatch started) throws Exception {
+        return client.chat(request(tokens), listener(started));
+    }
+
+    private static ObjectNode request(int tokens) {
+        ObjectNode request = JsonNodeFactory.instance.objectNode();
+        request.put("model", "demo-model");
+        request.put("max_tokens", tokens).put("ignore_eos", true);
+        request.put("temperature", 1.0).put("seed", 5);
+        request.putArray("messages")
+                .addObject()
+                .put("role", "user")
+                .put("content", "Tell me a story.");
+        return request;
+    }
+
+    private static ApiClient.Listener listener(CountDownLatch started) {
+        return new ApiClient.Listener() {
+            @Override
+            public void reasoning(String text) {
+                started.countDown();
+            }
+
+            @Override
+            public void content(String text) {
+                started.countDown();
+            }
+        };
+    }
+}

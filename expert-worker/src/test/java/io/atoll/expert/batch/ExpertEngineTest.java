@@ -1,0 +1,176 @@
+package io.atoll.expert.batch;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.expert.TestExperts;
+import io.atoll.expert.store.ExpertStore;
+import io.atoll.kernels.ComputePool;
+import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.Kernels;
+import io.atoll.kernels.WeightFormat;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class ExpertEngineTest {
+    private static final int HIDDEN = TestExperts.HIDDEN;
+    private static final int LAYER = 1;
+    private static final int BITS = 20;
+    private static final int ROWS = 300; // 300 rows of 3 routes are past the work done inline
+    private static final int K = 3;
+
+    private final Kernels kernels = KernelLibrary.select(Optional.empty());
+    private final Arena arena = Arena.ofAuto();
+    private final float[] x = TestExperts.uniform(new Random(1), ROWS * HIDDEN, 1);
+    private final int[] ids = new int[ROWS * K];
+    private final float[] weights = TestExperts.uniform(new Random(2), ROWS * K, 1);
+
+    ExpertEngineTest() {
+        Random random = new Random(3);
+        for (int row = 0; row < ROWS; row++) {
+            int first = random.nextInt(TestExperts.EXPERTS);
+            for (int i = 0; i < K; i++) {
+                ids[row * K + i] = (first + i * 3) % TestExperts.EXPERTS;
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = WeightFormat.class,
+            names = {"F32", "Q8"})
+    void sumsAgreeWithAPlainComputation(WeightFormat format) {
+        long[] sums = sums(TestExperts.all(), format, 1, 64 << 20, ROWS);
+        double tolerance = format == WeightFormat.F32 ? 1e-4 : 0.05;
+        for (int row = 0; row < ROWS; row += 37) {
+            double[] expected = new double[HIDDEN];
+            float[] one = Arrays.copyOfRange(x, row * HIDDEN, (row + 1) * HIDDEN);
+            for (int i = row * K; i < row * K + K; i++) {
+                TestExperts.addExpert(LAYER, ids[i], one, weights[i], expected);
+            }
+            for (int c = 0; c < HIDDEN; c++) {
+                double sum = Math.scalb((double) sums[row * HIDDEN + c], -BITS);
+                assertEquals(expected[c], sum, tolerance, "row " + row + " column " + c);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = WeightFormat.class,
+            names = {"F32", "Q8"})
+    void neitherBatchNorThreadsNorPassesChangeABit(WeightFormat format) {
+        long[] together = sums(TestExperts.all(), format, 1, 64 << 20, ROWS);
+        assertArrayEquals(together, sums(TestExperts.all(), format, 4, 64 << 20, ROWS));
+        assertArrayEquals(together, sums(TestExperts.all(), format, 2, 64 << 20, 1));
+        assertArrayEquals(together, sums(TestExperts.all(), format, 2, 64 << 20, 7));
+        assertArrayEquals(together, sums(TestExperts.all(), format, 2, 1, ROWS), "small passes");
+    }
+
+    /// Sums of all rows, added as jobs of `rowsPerJob` rows in one batch.
+    private long[] sums(
+            ExpertShard shard, WeightFormat format, int threads, long passBytes, int rowsPerJob) {
+        MemorySegment sums = arena.allocate(8L * ROWS * HIDDEN, 64);
+        sums.fill((byte) -1);
+        try (ExpertStore store = TestExperts.store(shard, format);
+                ComputePool pool = new ComputePool(threads);
+                ExpertEngine engine = new ExpertEngine(store, kernels, pool, BITS, passBytes)) {
+            engine.begin(LAYER);
+            for (int row = 0; row < ROWS; row += rowsPerJob) {
+                int count = Math.min(rowsPerJob, ROWS - row);
+                engine.addFloats(
+                        count,
+                        floats(x).asSlice(4L * row * HIDDEN),
+                        K,
+                        arena.allocateFrom(JAVA_INT, ids).asSlice(4L * row * K),
+                        floats(weights).asSlice(4L * row * K),
+                        sums.asSlice(8L * row * HIDDEN));
+            }
+            engine.run();
+        }
+        return sums.toArray(JAVA_LONG);
+    }
+
+    private MemorySegment floats(float[] values) {
+        return arena.allocateFrom(JAVA_FLOAT, values);
+    }
+
+    @Test
+    void rowsThatComeQuantizedGiveTheSameBits() {
+        long[] expected = sums(TestExperts.all(), WeightFormat.Q8, 1, 64 << 20, ROWS);
+        MemorySegment q = arena.allocate((long) ROWS * HIDDEN, 64);
+        MemorySegment scales = arena.allocate(4L * ROWS * HIDDEN / 32, 64);
+        kernels.quantizeRows(floats(x), ROWS, HIDDEN, q, scales);
+        MemorySegment offsets = arena.allocate(4L * (ROWS + 1), 64);
+        for (int row = 0; row <= ROWS; row++) {
+            offsets.setAtIndex(JAVA_INT, row, row * K);
+        }
+        MemorySegment sums = arena.allocate(8L * ROWS * HIDDEN, 64);
+        try (ExpertStore store = TestExperts.store(TestExperts.all(), WeightFormat.Q8);
+                ComputePool pool = new ComputePool(2);
+                ExpertEngine engine = new ExpertEngine(store, kernels, pool, BITS)) {
+            engine.begin(LAYER);
+            engine.addQuantized(
+                    ROWS,
+                    q,
+                    scales,
+                    offsets,
+                    arena.allocateFrom(JAVA_INT, ids),
+                    floats(weights),
+                    sums);
+            engine.run();
+        }
+        assertArrayEquals(expected, sums.toArray(JAVA_LONG));
+    }
+
+    @Test
+    void nonFiniteRowFailsItsOwnJobOnly() {
+        try (ExpertStore store = TestExperts.store(TestExperts.all(), WeightFormat.F32);
+                ComputePool pool = new ComputePool(1);
+                ExpertEngine engine = new ExpertEngine(store, kernels, pool, BITS)) {
+            float[] bad = new float[HIDDEN];
+            bad[7] = Float.NaN;
+            engine.begin(LAYER);
+            int good = add(engine, Arrays.copyOf(x, HIDDEN), 2);
+            int broken = add(engine, bad, 2);
+            engine.run();
+            assertTrue(engine.isFinite(good));
+            assertFalse(engine.isFinite(broken));
+        }
+    }
+
+    @Test
+    void expertThatIsNotHeldIsRefused() {
+        ExpertShard shard = ExpertShard.part(TestExperts.LAYERS, TestExperts.EXPERTS, 0, 2);
+        try (ExpertStore store = TestExperts.store(shard, WeightFormat.F32);
+                ComputePool pool = new ComputePool(1);
+                ExpertEngine engine = new ExpertEngine(store, kernels, pool, BITS)) {
+            engine.begin(LAYER);
+            assertThrows(
+                    IllegalArgumentException.class, () -> add(engine, Arrays.copyOf(x, HIDDEN), 4));
+        }
+    }
+
+    private int add(ExpertEngine engine, float[] row, int expert) {
+        return engine.addFloats(
+                1,
+                floats(row),
+                1,
+                arena.allocateFrom(JAVA_INT, expert),
+                floats(new float[] {1}),
+                arena.allocate(8L * HIDDEN, 64));
+    }
+}
