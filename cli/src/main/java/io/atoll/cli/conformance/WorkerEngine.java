@@ -69,11 +69,11 @@ final class WorkerEngine implements Engine {
         List<AutoCloseable> opened = new ArrayList<>();
         try {
             ModelDirectory model = ModelDirectory.open(directory);
-            opened.add(model::close);
+            opened.add(model);
             ComputePool pool = new ComputePool(Runtime.getRuntime().availableProcessors());
-            opened.add(pool::close);
+            opened.add(pool);
             RoutedExperts experts = opener.open(model, kernels, pool);
-            opened.add(experts::close);
+            opened.add(experts);
             return new WorkerEngine(model, kernels, pool, experts);
         } catch (RuntimeException e) {
             for (AutoCloseable each : opened.reversed()) {
@@ -171,11 +171,10 @@ final class WorkerEngine implements Engine {
                             shown.tensor(name, layer, data, rows, cols);
                         }
                     };
-            switch (worker.step(plan, tap)) {
-                case StepOutcome.Completed _ -> tokens += ids.length;
-                case StepOutcome.Failed(var failure) ->
-                        throw new EngineException("step failed: " + failure);
+            if (worker.step(plan, tap) instanceof StepOutcome.Failed(var failure)) {
+                throw new EngineException("step failed: " + failure);
             }
+            tokens += ids.length;
             float[] all = shown.floats("logits").orElseThrow();
             int vocabulary = all.length / ids.length;
             for (int row = 0; row < ids.length; row++) {
