@@ -31,7 +31,8 @@ final class ClusterExperts implements RoutedExperts {
     private static final int WORKERS = 2;
     private static final String CLUSTER_ID = "conformance";
     private static final String HOST = "127.0.0.1";
-    private static final Duration START_TIMEOUT = Duration.ofMinutes(5); // a large model is packed first
+    private static final Duration START_TIMEOUT =
+            Duration.ofMinutes(5); // a large model is packed first
 
     private final Path logs;
     private final List<AtollProcess> processes = new ArrayList<>();
@@ -124,8 +125,7 @@ final class ClusterExperts implements RoutedExperts {
             MemorySegment weights,
             long deadlineNanos) {
         Dispatch dispatch =
-                remote.orElseThrow()
-                        .dispatch(layer, rows, x, expertIds, weights, deadlineNanos);
+                remote.orElseThrow().dispatch(layer, rows, x, expertIds, weights, deadlineNanos);
         return out -> dispatch.combine(out).map(this::withLogs);
     }
 

@@ -52,9 +52,9 @@ public final class ConformanceCommand implements Callable<Integer> {
             defaultValue = "reference",
             converter = EngineKindConverter.class,
             description = {
-                "What to test: reference (the plain forward pass), serve (the attention worker with all"
-                        + " experts in this process) or cluster (the same with two expert workers as"
-                        + " processes). Default: ${DEFAULT-VALUE}."
+                "What to test: reference (the plain forward pass), serve (the attention worker with"
+                    + " all experts in this process) or cluster (the same with two expert workers"
+                    + " as processes). Default: ${DEFAULT-VALUE}."
             })
     private EngineKind engine;
 
@@ -139,7 +139,8 @@ public final class ConformanceCommand implements Callable<Integer> {
         } catch (FixtureException e) {
             checks.fail("golden file", e.getMessage());
         } catch (RuntimeException e) {
-            // An engine under test may break in any way: that fails its suite; the others still run.
+            // An engine under test may break in any way: that fails its suite; the others still
+            // run.
             checks.fail("stopped", e.getClass().getSimpleName() + ": " + e.getMessage());
         }
     }

@@ -50,10 +50,7 @@ final class WorkerEngine implements Engine {
 
     /// Experts on two expert workers, started for this engine.
     static WorkerEngine withClusterExperts(Path directory, Kernels kernels) {
-        return open(
-                directory,
-                kernels,
-                (model, _, _) -> ClusterExperts.start(model, kernels));
+        return open(directory, kernels, (model, _, _) -> ClusterExperts.start(model, kernels));
     }
 
     private static RoutedExperts localExperts(
@@ -72,11 +69,11 @@ final class WorkerEngine implements Engine {
         List<AutoCloseable> opened = new ArrayList<>();
         try {
             ModelDirectory model = ModelDirectory.open(directory);
-            opened.add(model::close);
+            opened.add(model);
             ComputePool pool = new ComputePool(Runtime.getRuntime().availableProcessors());
-            opened.add(pool::close);
+            opened.add(pool);
             RoutedExperts experts = opener.open(model, kernels, pool);
-            opened.add(experts::close);
+            opened.add(experts);
             return new WorkerEngine(model, kernels, pool, experts);
         } catch (RuntimeException e) {
             for (AutoCloseable each : opened.reversed()) {
@@ -165,9 +162,7 @@ final class WorkerEngine implements Engine {
         private void step(int[] ids, ForwardObserver observer, List<float[]> logits) {
             StepPlan plan =
                     new StepPlan(
-                            nextStep++,
-                            List.of(new SequenceRows(id, tokens, ids, false)),
-                            TIMEOUT);
+                            nextStep++, List.of(new SequenceRows(id, tokens, ids, false)), TIMEOUT);
             Recording shown = new Recording();
             ForwardObserver tap =
                     (name, layer, data, rows, cols) -> {
@@ -176,11 +171,10 @@ final class WorkerEngine implements Engine {
                             shown.tensor(name, layer, data, rows, cols);
                         }
                     };
-            switch (worker.step(plan, tap)) {
-                case StepOutcome.Completed _ -> tokens += ids.length;
-                case StepOutcome.Failed(var failure) ->
-                        throw new EngineException("step failed: " + failure);
+            if (worker.step(plan, tap) instanceof StepOutcome.Failed(var failure)) {
+                throw new EngineException("step failed: " + failure);
             }
+            tokens += ids.length;
             float[] all = shown.floats("logits").orElseThrow();
             int vocabulary = all.length / ids.length;
             for (int row = 0; row < ids.length; row++) {

@@ -187,6 +187,42 @@ class ConformanceCommandTest {
     }
 
     @Test
+    void chatsUnderTheDemoTemplateAgree() throws IOException {
+        copyResource("chat/chat.json");
+        Ended ended = run(set.toString());
+        assertEquals(0, ended.code(), ended.out());
+        assertTrue(ended.out().startsWith("chat       pass"), ended.out());
+    }
+
+    @Test
+    void promptInPlaceOfARefusalFails() throws IOException {
+        copyResource("chat/chat.json");
+        Path file = set.resolve("chat/chat.json");
+        Files.writeString(
+                file,
+                Files.readString(file)
+                        .replaceFirst(
+                                "\"demo\": \\{\"text\": \"[^}]*\\}",
+                                "\"demo\": {\"error\": \"No.\", \"raised_by\": \"template\"}"));
+        Ended ended = run(set.toString());
+        assertEquals(1, ended.code());
+        assertTrue(
+                ended.out().contains("case 0 demo: expected the refusal \"No.\", found a prompt"),
+                ended.out());
+    }
+
+    @Test
+    void missingReleaseTemplateFailsAndNamesThePlacesTried() throws IOException {
+        copyResource("chat/chat.json");
+        Path file = set.resolve("chat/chat.json");
+        Files.writeString(file, Files.readString(file).replace("\"demo\": ", "\"qwen35\": "));
+        Ended ended = run(set.toString());
+        assertEquals(1, ended.code());
+        assertTrue(ended.out().contains("qwen35 template: "), ended.out());
+        assertTrue(ended.out().contains("give a set that has it with --fixtures"), ended.out());
+    }
+
+    @Test
     void suiteWithoutSupportDoesNotFailUnlessAskedFor() throws IOException {
         Files.createDirectories(set.resolve("vision"));
         Files.createDirectories(set.resolve("mtp"));
