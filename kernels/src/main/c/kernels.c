@@ -6,18 +6,19 @@
 #include "v16.h"
 
 /* Register tiles. ROWS x GROUPS of a product with many rows; VECTOR_GROUPS of a product with one row, enough sums in
- * flight to hide the latency of fma; DOTS query-key products, SUM_WIDE and DELTA_WIDE vectors of an output. */
+ * flight to hide the latency of fma; HEADS x DOTS query-key products; HEADS x SUM_WIDE and DELTA_WIDE vectors of an
+ * output. */
 #if defined(ATOLL_AVX512)
-enum { ROWS = 6, GROUPS = 4, VECTOR_GROUPS = 8, DOTS = 8, SUM_WIDE = 16, DELTA_WIDE = 4 };
+enum { ROWS = 6, GROUPS = 4, VECTOR_GROUPS = 8, HEADS = 4, DOTS = 4, SUM_WIDE = 4, DELTA_WIDE = 4 };
 #elif defined(ATOLL_AVX2)
-enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 4, DOTS = 4, SUM_WIDE = 4, DELTA_WIDE = 4 };
+enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 4, HEADS = 2, DOTS = 2, SUM_WIDE = 2, DELTA_WIDE = 4 };
 #elif defined(ATOLL_NEON)
-enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 4, DOTS = 4, SUM_WIDE = 4, DELTA_WIDE = 4 };
+enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 4, HEADS = 2, DOTS = 2, SUM_WIDE = 2, DELTA_WIDE = 4 };
 #else
-enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 1, DOTS = 1, SUM_WIDE = 1, DELTA_WIDE = 1 };
+enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 1, HEADS = 2, DOTS = 1, SUM_WIDE = 1, DELTA_WIDE = 1 };
 #endif
 
-enum { MAX_GROUPS = 8, CHUNK_COLS = 1024, SEGMENT = 256, MAX_HEADS = 64, MAX_CONV_WIDTH = 16 };
+enum { MAX_GROUPS = 8, CHUNK_COLS = 1024, SEGMENT = 256, MAX_SHARED = 64, MAX_CONV_WIDTH = 16 };
 
 /* ---- products ---- */
 
@@ -277,9 +278,9 @@ struct delta_rows {
     size_t qkv_stride, gate_stride, out_stride;
 };
 
-/* All rows for T vectors of a head's values, of which the last may be a part. The decayed state is not stored but
+/* All rows for T vectors of a head's values, which are whole if `full`. The decayed state is not stored but
  * computed twice: a row reads the state twice and writes it once. */
-INLINE void delta_tile(const int T, const struct delta_rows *p, float *state, int32_t column) {
+INLINE void delta_tile(const int T, const int full, const struct delta_rows *p, float *state, int32_t column) {
     const int32_t left = p->value_dim - column;
     for (int32_t r = 0; r < p->rows; r++) {
         const float *q = p->q + r * p->qkv_stride, *k = p->k + r * p->qkv_stride;
@@ -293,7 +294,7 @@ INLINE void delta_tile(const int T, const struct delta_rows *p, float *state, in
         for (int32_t i = 0; i < p->key_dim; i++, s += p->value_dim) {
             const v16 key = v_set1(k[i]);
             for (int t = 0; t < T; t++) {
-                m[t] = v_fma(key, v_mul(v_get(s + t * LANES, left - t * LANES), decay), m[t]);
+                m[t] = v_fma(key, v_mul(v_part(full, s + t * LANES, left - t * LANES), decay), m[t]);
             }
         }
         for (int t = 0; t < T; t++) {
@@ -304,8 +305,8 @@ INLINE void delta_tile(const int T, const struct delta_rows *p, float *state, in
             const v16 key = v_set1(k[i]), query = v_set1(q[i]);
             for (int t = 0; t < T; t++) {
                 float *at = updated + t * LANES;
-                const v16 next = v_fma(key, d[t], v_mul(v_get(at, left - t * LANES), decay));
-                v_put(at, next, left - t * LANES);
+                const v16 next = v_fma(key, d[t], v_mul(v_part(full, at, left - t * LANES), decay));
+                v_put_part(full, at, next, left - t * LANES);
                 o[t] = v_fma(query, next, o[t]);
             }
         }
@@ -338,10 +339,10 @@ static void gated_delta_rule(const float *qkv, const float *decay, const float *
         float *head_state = state + (size_t)h * key_dim * value_dim;
         int32_t column = 0;
         for (; column + DELTA_WIDE * LANES <= value_dim; column += DELTA_WIDE * LANES) {
-            delta_tile(DELTA_WIDE, &p, head_state, column);
+            delta_tile(DELTA_WIDE, 1, &p, head_state, column);
         }
         for (; column < value_dim; column += LANES) {
-            delta_tile(1, &p, head_state, column);
+            delta_tile(1, 0, &p, head_state, column);
         }
     }
 }
@@ -360,149 +361,212 @@ INLINE const float *cache_rows(const struct cache *c, int32_t position, int32_t 
     return block + ((size_t)head * c->block_tokens + position % c->block_tokens) * c->head_dim;
 }
 
-INLINE void dot_tile(const int D, const float *q, const float *k, int32_t n, float scale, float *scores) {
-    v16 lanes[DOTS];
+/* Query heads that read one key/value head, at one segment: where their state is, and what lasts for the segment. */
+struct head_tile {
+    const float *q;
+    float *out, *max, *sum;
+    float scores[HEADS][SEGMENT]; /* then their exponentials */
+    float keep[HEADS], take[HEADS];
+};
+
+/* Adds the columns i to i + 15, or as many as are left, to the products of H heads and D positions. */
+INLINE void dot_step(const int H, const int D, const int full, v16 (*lanes)[DOTS], const float *q, const float *k,
+                     int32_t n, int32_t i) {
+    v16 key[DOTS];
     for (int d = 0; d < D; d++) {
-        lanes[d] = v_zero();
+        key[d] = v_part(full, k + (size_t)d * n + i, n - i);
     }
-    for (int32_t i = 0; i < n; i += LANES) {
-        const v16 query = v_get(q + i, n - i);
+    for (int h = 0; h < H; h++) {
+        const v16 query = v_part(full, q + (size_t)h * n + i, n - i);
         for (int d = 0; d < D; d++) {
-            lanes[d] = v_fma(query, v_get(k + (size_t)d * n + i, n - i), lanes[d]);
+            lanes[h][d] = v_fma(query, key[d], lanes[h][d]);
         }
-    }
-    for (int d = 0; d < D; d++) {
-        scores[d] = v_fold(lanes[d]) * scale;
     }
 }
 
-INLINE void segment_scores(const struct cache *c, int32_t kv_head, const float *q, int32_t begin, int32_t count,
-                           float scale, float *scores) {
+/* Scores of H heads and D positions that lie side by side. */
+INLINE void dot_tile(const int H, const int D, struct head_tile *tile, const float *k, int32_t n, float scale,
+                     int32_t j) {
+    v16 lanes[HEADS][DOTS];
+    for (int h = 0; h < H; h++) {
+        for (int d = 0; d < D; d++) {
+            lanes[h][d] = v_zero();
+        }
+    }
+    int32_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        dot_step(H, D, 1, lanes, tile->q, k, n, i);
+    }
+    if (i < n) {
+        dot_step(H, D, 0, lanes, tile->q, k, n, i);
+    }
+    for (int h = 0; h < H; h++) {
+        for (int d = 0; d < D; d++) {
+            tile->scores[h][j + d] = v_fold(lanes[h][d]) * scale;
+        }
+    }
+}
+
+INLINE void segment_scores(const int H, struct head_tile *tile, const struct cache *c, int32_t kv_head, int32_t begin,
+                           int32_t count, float scale) {
     for (int32_t j = 0; j < count;) {
         const int32_t in_block = c->block_tokens - (begin + j) % c->block_tokens;
         const int32_t run = count - j < in_block ? count - j : in_block;
         const float *k = cache_rows(c, begin + j, kv_head);
         int32_t i = 0;
         for (; i + DOTS <= run; i += DOTS) {
-            dot_tile(DOTS, q, k + (size_t)i * c->head_dim, c->head_dim, scale, scores + j + i);
+            dot_tile(H, DOTS, tile, k + (size_t)i * c->head_dim, c->head_dim, scale, j + i);
         }
         for (; i < run; i++) {
-            dot_tile(1, q, k + (size_t)i * c->head_dim, c->head_dim, scale, scores + j + i);
+            dot_tile(H, 1, tile, k + (size_t)i * c->head_dim, c->head_dim, scale, j + i);
         }
         j += run;
     }
 }
 
-/* Turns scores into exp(score - max) and returns max; the sum is the caller's. */
-INLINE float segment_softmax(float *p, int32_t count) {
+INLINE float largest_of(const float *scores, int32_t count) {
     v16 lanes = v_set1(-__builtin_inff());
     float max = -__builtin_inff(), last[LANES];
     int32_t j = 0;
     for (; j + LANES <= count; j += LANES) {
-        lanes = v_max(v_load(p + j), lanes);
+        lanes = v_max(v_load(scores + j), lanes);
     }
     v_store(last, lanes);
     for (int i = 0; i < LANES; i++) {
         max = last[i] > max ? last[i] : max;
     }
     for (; j < count; j++) {
-        max = p[j] > max ? p[j] : max;
-    }
-    for (j = 0; j < count; j += LANES) {
-        v_put(p + j, v_exp(v_sub(v_get(p + j, count - j), v_set1(max))), count - j);
+        max = scores[j] > max ? scores[j] : max;
     }
     return max;
 }
 
-/* T vectors of sum over j of p_j v_j. */
-INLINE void value_tile(const int T, const struct cache *c, int32_t kv_head, const float *p, int32_t begin,
-                       int32_t count, int32_t column, float *o) {
+/* Turns the segment's scores into exponentials and finds how it merges with the segments before it. */
+INLINE void segment_softmax(const int H, struct head_tile *tile, int32_t count, int first) {
+    float max[HEADS], sum[HEADS];
+    for (int h = 0; h < H; h++) {
+        float *p = tile->scores[h];
+        max[h] = largest_of(p, count);
+        sum[h] = 0.0f;
+        for (int32_t j = 0; j < count; j += LANES) {
+            v_put(p + j, v_exp(v_sub(v_get(p + j, count - j), v_set1(max[h]))), count - j);
+        }
+    }
+    for (int32_t j = 0; j < count; j++) { /* the sums are chains of additions: side by side they hide each other */
+        for (int h = 0; h < H; h++) {
+            sum[h] += tile->scores[h][j];
+        }
+    }
+    for (int h = 0; h < H; h++) {
+        if (first) {
+            tile->max[h] = max[h];
+            tile->sum[h] = sum[h];
+        } else {
+            const float old = tile->max[h], all = max[h] > old ? max[h] : old;
+            const float keep = v_first(v_exp(v_set1(old - all))), take = v_first(v_exp(v_set1(max[h] - all)));
+            tile->max[h] = all;
+            tile->sum[h] = v_first(v_fma(v_set1(tile->sum[h]), v_set1(keep), v_set1(sum[h] * take)));
+            tile->keep[h] = keep;
+            tile->take[h] = take;
+        }
+    }
+}
+
+/* T vectors of the sums over j of p_j v_j of H heads, merged into the output. A vector may be a part unless `full`. */
+INLINE void value_tile(const int H, const int T, const int full, struct head_tile *tile, const struct cache *c, int32_t kv_head,
+                       int32_t begin, int32_t count, int32_t column) {
     const int32_t left = c->head_dim - column;
-    v16 sum[SUM_WIDE];
-    for (int t = 0; t < T; t++) {
-        sum[t] = v_zero();
+    v16 sum[HEADS][SUM_WIDE];
+    for (int h = 0; h < H; h++) {
+        for (int t = 0; t < T; t++) {
+            sum[h][t] = v_zero();
+        }
     }
     for (int32_t j = 0; j < count;) {
         const int32_t in_block = c->block_tokens - (begin + j) % c->block_tokens;
         const int32_t run = count - j < in_block ? count - j : in_block;
         const float *v = cache_rows(c, begin + j, c->kv_heads + kv_head) + column;
         for (int32_t i = 0; i < run; i++, v += c->head_dim) {
-            const v16 weight = v_set1(p[j + i]);
+            v16 value[SUM_WIDE];
             for (int t = 0; t < T; t++) {
-                sum[t] = v_fma(weight, v_get(v + t * LANES, left - t * LANES), sum[t]);
+                value[t] = v_part(full, v + t * LANES, left - t * LANES);
+            }
+            for (int h = 0; h < H; h++) {
+                const v16 weight = v_set1(tile->scores[h][j + i]);
+                for (int t = 0; t < T; t++) {
+                    sum[h][t] = v_fma(weight, value[t], sum[h][t]);
+                }
             }
         }
         j += run;
     }
-    for (int t = 0; t < T; t++) {
-        v_put(o + column + t * LANES, sum[t], left - t * LANES);
+    for (int h = 0; h < H; h++) {
+        for (int t = 0; t < T; t++) {
+            float *o = tile->out + (size_t)h * c->head_dim + column + t * LANES;
+            v16 merged = sum[h][t];
+            if (begin > 0) {
+                const v16 kept = v_get(o, left - t * LANES);
+                merged = v_fma(kept, v_set1(tile->keep[h]), v_mul(merged, v_set1(tile->take[h])));
+            }
+            v_put(o, merged, left - t * LANES);
+        }
     }
 }
 
-INLINE void segment_values(const struct cache *c, int32_t kv_head, const float *p, int32_t begin, int32_t count,
-                           float *o) {
+/* One segment for H heads. */
+INLINE void attend(const int H, struct head_tile *tile, const struct cache *c, int32_t kv_head, int32_t begin,
+                   int32_t count, float scale) {
+    segment_scores(H, tile, c, kv_head, begin, count, scale);
+    segment_softmax(H, tile, count, begin == 0);
     int32_t column = 0;
     for (; column + SUM_WIDE * LANES <= c->head_dim; column += SUM_WIDE * LANES) {
-        value_tile(SUM_WIDE, c, kv_head, p, begin, count, column, o);
+        value_tile(H, SUM_WIDE, 1, tile, c, kv_head, begin, count, column);
     }
-#if defined(ATOLL_AVX512)
-    for (; column + 4 * LANES <= c->head_dim; column += 4 * LANES) {
-        value_tile(4, c, kv_head, p, begin, count, column, o);
-    }
-#endif
     for (; column < c->head_dim; column += LANES) {
-        value_tile(1, c, kv_head, p, begin, count, column, o);
+        value_tile(H, 1, 0, tile, c, kv_head, begin, count, column);
     }
 }
 
-/* o = o * keep + part * take, the merge of a segment. */
-INLINE void merge_values(float *o, const float *part, float keep, float take, int32_t n) {
-    for (int32_t i = 0; i < n; i += LANES) {
-        const v16 taken = v_mul(v_get(part + i, n - i), v_set1(take));
-        v_put(o + i, v_fma(v_get(o + i, n - i), v_set1(keep), taken), n - i);
+/* Up to MAX_SHARED heads of one key/value head. Segments are the outer loop, so that all heads meet a segment's keys and
+ * values in the cache. */
+static void attend_shared(const float *q, float *out, const struct cache *c, int32_t kv_head, int32_t heads,
+                          int32_t length, float scale) {
+    float max[MAX_SHARED], sum[MAX_SHARED];
+    struct head_tile tile;
+    for (int32_t begin = 0; begin < length; begin += SEGMENT) {
+        const int32_t count = length - begin < SEGMENT ? length - begin : SEGMENT;
+        for (int32_t h = 0; h < heads;) {
+            tile.q = q + (size_t)h * c->head_dim;
+            tile.out = out + (size_t)h * c->head_dim;
+            tile.max = max + h;
+            tile.sum = sum + h;
+            if (heads - h >= HEADS) {
+                attend(HEADS, &tile, c, kv_head, begin, count, scale);
+                h += HEADS;
+            } else {
+                attend(1, &tile, c, kv_head, begin, count, scale);
+                h += 1;
+            }
+        }
+    }
+    for (int32_t h = 0; h < heads; h++, out += c->head_dim) {
+        for (int32_t i = 0; i < c->head_dim; i += LANES) {
+            v_put(out + i, v_div(v_get(out + i, c->head_dim - i), v_set1(sum[h])), c->head_dim - i);
+        }
     }
 }
 
-/* Segments are the outer loop: the heads that share keys and values find them in the cache. */
 static void attention(const float *q, const char *pool, const int64_t *offsets, int32_t block_tokens, int32_t length,
-                      int32_t heads, int32_t kv_heads, int32_t head_dim, float scale, float *out, float *scratch,
-                      int32_t head_begin, int32_t head_end) {
+                      int32_t heads, int32_t kv_heads, int32_t head_dim, float scale, float *out, int32_t head_begin,
+                      int32_t head_end) {
     const struct cache c = {pool, offsets, block_tokens, kv_heads, head_dim};
-    float *p = scratch, *part = scratch + SEGMENT;
-    for (int32_t h0 = head_begin; h0 < head_end; h0 += MAX_HEADS) {
-        const int32_t h1 = head_end - h0 < MAX_HEADS ? head_end : h0 + MAX_HEADS;
-        float maxima[MAX_HEADS], sums[MAX_HEADS];
-        for (int32_t begin = 0; begin < length; begin += SEGMENT) {
-            const int32_t count = length - begin < SEGMENT ? length - begin : SEGMENT;
-            for (int32_t h = h0; h < h1; h++) {
-                const int32_t kv_head = h / (heads / kv_heads);
-                float *o = out + (size_t)h * head_dim;
-                segment_scores(&c, kv_head, q + (size_t)h * head_dim, begin, count, scale, p);
-                const float max = segment_softmax(p, count);
-                float sum = 0.0f;
-                for (int32_t j = 0; j < count; j++) {
-                    sum += p[j];
-                }
-                if (begin == 0) {
-                    segment_values(&c, kv_head, p, begin, count, o);
-                    maxima[h - h0] = max;
-                    sums[h - h0] = sum;
-                } else {
-                    segment_values(&c, kv_head, p, begin, count, part);
-                    const float old = maxima[h - h0], new = max > old ? max : old;
-                    const float keep = v_first(v_exp(v_set1(old - new))), take = v_first(v_exp(v_set1(max - new)));
-                    maxima[h - h0] = new;
-                    sums[h - h0] = v_first(v_fma(v_set1(sums[h - h0]), v_set1(keep), v_set1(sum * take)));
-                    merge_values(o, part, keep, take, head_dim);
-                }
-            }
-        }
-        for (int32_t h = h0; h < h1; h++) {
-            float *o = out + (size_t)h * head_dim;
-            for (int32_t i = 0; i < head_dim; i += LANES) {
-                v_put(o + i, v_div(v_get(o + i, head_dim - i), v_set1(sums[h - h0])), head_dim - i);
-            }
-        }
+    const int32_t shared = heads / kv_heads;
+    for (int32_t h = head_begin; h < head_end;) {
+        const int32_t kv_head = h / shared, kv_end = (kv_head + 1) * shared;
+        int32_t run = (kv_end < head_end ? kv_end : head_end) - h;
+        run = run < MAX_SHARED ? run : MAX_SHARED;
+        attend_shared(q + (size_t)h * head_dim, out + (size_t)h * head_dim, &c, kv_head, run, length, scale);
+        h += run;
     }
 }
 

@@ -32,6 +32,18 @@ INLINE void v_put(float *p, v16 v, int64_t left) {
     }
 }
 
+/* The same for tiles, which know when they are compiled that no vector is a part. */
+INLINE v16 v_part(const int full, const float *p, int64_t left) {
+    return full ? v_load(p) : v_get(p, left);
+}
+INLINE void v_put_part(const int full, float *p, v16 v, int64_t left) {
+    if (full) {
+        v_store(p, v);
+    } else {
+        v_put(p, v, left);
+    }
+}
+
 /* The exponential of the contract; see ScalarMath.java for why the low bits of `shifted` are n. */
 INLINE v16 v_exp(v16 x) {
     const v16 highest = v_set1(88.3f), round = v_set1(12582912.0f);

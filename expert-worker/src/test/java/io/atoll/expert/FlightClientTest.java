@@ -169,7 +169,7 @@ class FlightClientTest {
         assertEquals(x.length, reply.getRowCount());
         FixedSizeListVector sum = (FixedSizeListVector) reply.getVector("sum");
         Float4Vector values = (Float4Vector) sum.getDataVector();
-        double tolerance = format == WeightFormat.F32 ? 1e-4 : 0.05;
+        double tolerance = format == WeightFormat.F32 ? 1e-4 : 0.15;
         int next = 0;
         for (int row = 0; row < x.length; row++) {
             double[] expected = new double[HIDDEN];
@@ -238,8 +238,7 @@ class FlightClientTest {
                     assertThrows(FlightRuntimeException.class, () -> exchange.getReader().next());
             return refusal.status();
         } finally {
-            // Its own close() reports the refusal once more.
-            assertThrows(FlightRuntimeException.class, exchange::close);
+            exchange.close();
         }
     }
 
@@ -258,7 +257,7 @@ class FlightClientTest {
                     refusal.status().description().contains("routes.nullCount: 1 nulls"),
                     refusal.status().description());
         } finally {
-            assertThrows(FlightRuntimeException.class, exchange::close);
+            exchange.close();
         }
     }
 }

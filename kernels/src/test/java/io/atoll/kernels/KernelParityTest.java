@@ -387,7 +387,7 @@ final class KernelParityTest {
                     int headDim = dims[random.nextInt(dims.length)];
                     int blockTokens = blocks[random.nextInt(blocks.length)];
                     int kvHeads = 1 + random.nextInt(2);
-                    int heads = kvHeads * (1 + random.nextInt(3));
+                    int heads = kvHeads * (1 + random.nextInt(9));
                     int begin = random.nextInt(heads);
                     int end = begin + 1 + random.nextInt(heads - begin);
                     KvCache cache =

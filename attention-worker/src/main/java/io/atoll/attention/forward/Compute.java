@@ -10,8 +10,8 @@ public record Compute(Kernels kernels, ComputePool pool) {
     /// Enough for an even load when some tasks take longer, few enough that claiming them costs nothing.
     private static final int TASKS_PER_THREAD = 4;
 
-    /// Below this many floats, waking a thread takes longer than the work.
-    private static final int SMALL = 32 * 1024;
+    /// Multiply-adds that are worth waking a thread for: a few microseconds at vector speed.
+    private static final long TASK_WORK = 64 * 1024;
 
     /// Items `begin` to `end - 1`.
     interface Range {
@@ -29,8 +29,10 @@ public record Compute(Kernels kernels, ComputePool pool) {
     }
 
     /// Splits items into runs of about equal length.
-    void split(int items, Range range) {
-        int tasks = Math.min(items, maxTasks());
+    ///
+    /// @param work what all items cost together, in multiply-adds; a rough estimate does
+    void split(int items, long work, Range range) {
+        int tasks = tasks(items, work);
         if (tasks <= 1) {
             range.run(0, items);
             return;
@@ -43,19 +45,23 @@ public record Compute(Kernels kernels, ComputePool pool) {
                                 (int) ((long) items * (task + 1) / tasks)));
     }
 
-    /// Splits rows for an operation that touches each float about once.
+    /// How many tasks these items make.
+    int tasks(int items, long work) {
+        return (int) Math.min(Math.min(items, maxTasks()), Math.max(1, work / TASK_WORK));
+    }
+
+    /// Splits rows for an operation that does a little with each float.
     void splitRows(int rows, int width, Range range) {
-        if ((long) rows * width < SMALL) {
-            range.run(0, rows);
-        } else {
-            split(rows, range);
-        }
+        split(rows, 2L * rows * width, range);
     }
 
     /// Splits the heads of all sequences of a batch into runs that do not cross a sequence.
-    void splitHeads(StepBatch batch, int heads, HeadRun run) {
+    ///
+    /// @param workPerRow what one head of one row costs, in multiply-adds
+    void splitHeads(StepBatch batch, int heads, int workPerRow, HeadRun run) {
         split(
                 batch.parts().size() * heads,
+                (long) batch.rows() * heads * workPerRow,
                 (begin, end) -> {
                     int item = begin;
                     while (item < end) {

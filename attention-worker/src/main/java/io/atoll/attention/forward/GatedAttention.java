@@ -136,9 +136,15 @@ final class GatedAttention implements Mixer {
         int headsPerItem = (group + pieces - 1) / pieces;
         int itemsPerGroup = (group + headsPerItem - 1) / headsPerItem;
         int items = batch.rows() * keyValueHeads * itemsPerGroup;
-        int tasks = Math.min(items, compute.maxTasks());
+        long pairs = 0;
+        for (int row = 0; row < batch.rows(); row++) {
+            pairs += batch.position(row) + 1;
+        }
+        long work = 2 * pairs * config.attentionHeads() * config.headDim();
+        int tasks = compute.tasks(items, work);
         compute.split(
                 tasks,
+                work,
                 (begin, end) -> {
                     for (int task = begin; task < end; task++) {
                         for (int item = task; item < items; item += tasks) {

@@ -41,10 +41,20 @@ final class GatedDeltaNet implements Mixer {
         int rows = batch.rows();
         inputs.apply(x, rows);
         computeGates(rows);
-        compute.splitHeads(batch, config.linearKeyHeads(), this::convolve);
-        compute.splitHeads(batch, config.linearValueHeads(), this::applyDeltaRule);
+        compute.splitHeads(batch, config.linearKeyHeads(), convolutionWork(), this::convolve);
+        compute.splitHeads(batch, config.linearValueHeads(), deltaRuleWork(), this::applyDeltaRule);
         normAndGate(rows);
         Projections.apply(compute, weights.output(), workspace.deltaOutput, rows, out);
+    }
+
+    /// Multiply-adds of the channels that go with one key head: the taps, and about as much again for SiLU and norm.
+    private int convolutionWork() {
+        return 4 * config.convKernel() * config.convDim() / config.linearKeyHeads();
+    }
+
+    /// Multiply-adds of one value head: decay, read, write and read again of its state.
+    private int deltaRuleWork() {
+        return 4 * config.linearKeyHeadDim() * config.linearValueHeadDim();
     }
 
     private void computeGates(int rows) {

@@ -10,6 +10,7 @@ final class Projections {
     private final Compute compute;
     private final List<Projection> projections;
     private final int groups;
+    private final long weights;
 
     /// @param matrix `[outputs, inputs]`
     /// @param out f32 `[rows, outputs]`, overwritten by each pass
@@ -19,15 +20,18 @@ final class Projections {
         this.compute = compute;
         this.projections = List.of(projections);
         int sum = 0;
+        long size = 0;
         for (Projection projection : projections) {
             sum += projection.matrix().groups();
+            size += (long) projection.matrix().rows() * projection.matrix().cols();
         }
         groups = sum;
+        weights = size;
     }
 
     /// @param x f32 `[rows, inputs]`
     void apply(MemorySegment x, int rows) {
-        compute.split(groups, (begin, end) -> multiply(x, rows, begin, end));
+        compute.split(groups, rows * weights, (begin, end) -> multiply(x, rows, begin, end));
     }
 
     /// The same for one matrix.
@@ -37,6 +41,7 @@ final class Projections {
             Compute compute, PackedMatrix matrix, MemorySegment x, int rows, MemorySegment out) {
         compute.split(
                 matrix.groups(),
+                (long) rows * matrix.rows() * matrix.cols(),
                 (begin, end) ->
                         compute.kernels().matMul(matrix, x, rows, out, matrix.rows(), begin, end));
     }

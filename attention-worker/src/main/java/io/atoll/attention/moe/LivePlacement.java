@@ -35,9 +35,15 @@ final class LivePlacement {
         return sessions[lane];
     }
 
-    /// Whether the lane is live and holds the expert.
+    /// Whether the lane is live and holds the expert. A stream that has just ended may still be in a placement; it counts as
+    /// down.
     boolean holds(int lane, int layer, int expert) {
-        return sessions[lane] != null && sessions[lane].held().holds(layer, expert);
+        return isUp(lane) && sessions[lane].held().holds(layer, expert);
+    }
+
+    /// Whether the lane's stream is there and has not ended.
+    boolean isUp(int lane) {
+        return sessions[lane] != null && !sessions[lane].hasEnded();
     }
 
     /// The lowest live lane that holds the expert, or [#NONE].

@@ -225,7 +225,7 @@ final class RemoteDispatch implements RoutedExperts.Dispatch {
 
     private int laneFor(LivePlacement placement, int expert, long now) {
         int first = placement.first(layer, expert);
-        if (first == LivePlacement.NONE || retryAt[first] == 0) {
+        if (first == LivePlacement.NONE || (retryAt[first] == 0 && placement.isUp(first))) {
             return first;
         }
         for (int lane = first; lane < placement.lanes(); lane++) {
@@ -477,26 +477,25 @@ final class RemoteDispatch implements RoutedExperts.Dispatch {
     /// A worker's error about one message: another worker, the same one later, or the end.
     private Optional<Failure> refused(Part part, Failure failure, long now) {
         int lane = part.session.lane().index();
-        switch (failure.code()) {
+        return switch (failure.code()) {
             case OVERLOADED, NOT_READY -> {
                 retryWait[lane] =
                         Math.clamp(2 * retryWait[lane], FIRST_RETRY_NANOS, MAX_RETRY_NANOS);
                 retryAt[lane] = now + retryWait[lane];
                 takeBack(part);
-                return Optional.empty();
+                yield Optional.empty();
             }
             case EXPERT_NOT_HELD -> {
                 retryAt[lane] = NEVER;
                 takeBack(part);
-                return Optional.empty();
+                yield Optional.empty();
             }
-            default -> {
-                return Optional.of(
-                        new Failure(
-                                failure.code(),
-                                part.session.lane().name() + ": " + failure.message()));
-            }
-        }
+            default ->
+                    Optional.of(
+                            new Failure(
+                                    failure.code(),
+                                    part.session.lane().name() + ": " + failure.message()));
+        };
     }
 
     private Failure timeOver(long now) {

@@ -259,7 +259,11 @@ final class WorkerLane {
             return hello.toBuilder().setArithmetic(arithmetic).build();
         }
 
-        private void start() {
+        /// With [#end] one at a time, since a call cannot be cancelled halfway into its start.
+        private synchronized void start() {
+            if (ended.get()) {
+                return;
+            }
             call.start(this, new Metadata());
             call.request(16);
             call.sendMessage(
@@ -367,7 +371,9 @@ final class WorkerLane {
 
         /// Ends the stream from this side.
         void end(String why) {
-            call.cancel(why, null);
+            synchronized (this) {
+                call.cancel(why, null);
+            }
             finish(Status.CANCELLED.withDescription(why));
         }
 

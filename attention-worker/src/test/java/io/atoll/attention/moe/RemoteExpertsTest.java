@@ -265,12 +265,11 @@ class RemoteExpertsTest {
     void whatAFailedStreamDidNotAnswerGoesToAReplica() throws Exception {
         TcpProxy wire = keep(new TcpProxy(worker("w1", "*").port()));
         ExpertWorker second = worker("w2", "*");
-        RemoteExperts experts =
-                ready(connect(at("w1", wire.port()), at("w2", second.port())));
+        RemoteExperts experts = ready(connect(at("w1", wire.port()), at("w2", second.port())));
         Rows rows = new Rows(7, 4, 20);
         float[] expected = rows.inProcess(Optional.empty());
-        assertArrayEquals(expected, rows.through(experts));
         awaitLive(experts, 2);
+        assertArrayEquals(expected, rows.through(experts));
         wire.holdReplies();
         var dispatch = rows.dispatch(experts, LONG);
         wire.awaitHeldReply();
@@ -340,14 +339,13 @@ class RemoteExpertsTest {
         long begin = System.nanoTime();
         Rows rows = new Rows(10, 7, 8);
         Failure failure =
-                rows.dispatch(experts, LONG)
-                        .combine(arena.allocate(4L * 8 * HIDDEN))
-                        .orElseThrow();
+                rows.dispatch(experts, LONG).combine(arena.allocate(4L * 8 * HIDDEN)).orElseThrow();
         assertEquals(ErrorCode.NO_LIVE_REPLICA, failure.code());
         assertTrue(
                 failure.message()
                         .matches(
-                                "no live replica: layer=7 expert=(1[6-9]|2\\d|3[01]) tried=\\[w2] waited=\\d+ms"),
+                                "no live replica: layer=7 expert=(1[6-9]|2\\d|3[01]) tried=\\[w2]"
+                                        + " waited=\\d+ms"),
                 failure.message());
         assertTrue(System.nanoTime() - begin < LONG.toNanos() / 2);
     }
@@ -371,8 +369,7 @@ class RemoteExpertsTest {
     @Test
     void shedMessagesAreSentAgainUntilTheyAreTaken() throws Exception {
         ExpertWorker tight = worker("w1", "*", Optional.empty(), 0, 1);
-        RemoteExperts experts =
-                ready(connect(RowFormat.F32, 2_000, LONG, at("w1", tight.port())));
+        RemoteExperts experts = ready(connect(RowFormat.F32, 2_000, LONG, at("w1", tight.port())));
         Rows rows = new Rows(13, 1, 120);
         assertArrayEquals(rows.inProcess(Optional.empty()), rows.through(experts));
         assertTrue(experts.statistics().getFirst().failures() > 0, "nothing was shed");

@@ -8,6 +8,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -122,8 +123,7 @@ final class TcpProxy implements AutoCloseable {
         try {
             server.close();
             for (Socket socket : open) {
-                socket.setSoLinger(true, 0); // a reset, as of a machine that is gone
-                socket.close();
+                reset(socket);
             }
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -131,6 +131,15 @@ final class TcpProxy implements AutoCloseable {
         open.clear();
         holdingReplies = false;
         notifyAll();
+    }
+
+    /// Closes as a machine does that is gone: the other side gets a reset.
+    private static void reset(Socket socket) throws IOException {
+        try (socket) {
+            socket.setSoLinger(true, 0);
+        } catch (SocketException _) {
+            // Its pump has closed it already.
+        }
     }
 
     /// Accepts connections again, on the same port.

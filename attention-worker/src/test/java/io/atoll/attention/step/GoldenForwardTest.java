@@ -8,13 +8,21 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.atoll.attention.DemoModel;
 import io.atoll.attention.step.StepPlan.SequenceRows;
+import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.Kernels;
 import io.atoll.model.checkpoint.Checkpoint;
 import io.atoll.model.checkpoint.Tensor;
+import io.atoll.model.checkpoint.TextWeights;
+import io.atoll.model.config.RopeParameters;
+import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.HashSet;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.StreamSupport;
@@ -85,6 +93,53 @@ class GoldenForwardTest {
                 assertEquals(new HashSet<>(golden.names()), compared);
             }
             compareStates(test);
+        }
+    }
+
+    @Test
+    void lastLogitsOfALongPromptAgreeWithTheReference() {
+        compareLastLogits("plain", DemoModel.directory().textWeights());
+    }
+
+    @Test
+    void yarnLogitsAgreeWithTheReference() {
+        TextConfig config = DemoModel.directory().config().text();
+        RopeParameters trained = config.rope();
+        RopeParameters yarn =
+                new RopeParameters(
+                        RopeParameters.Type.YARN,
+                        trained.theta(),
+                        trained.partialRotaryFactor(),
+                        trained.mropeSection(),
+                        true,
+                        4,
+                        256,
+                        32,
+                        1,
+                        OptionalDouble.empty());
+        compareLastLogits(
+                "yarn", new TextWeights(DemoModel.directory().checkpoint(), config.withRope(yarn)));
+    }
+
+    /// Prompts of several attention segments.
+    private static void compareLastLogits(String name, TextWeights weights) {
+        Kernels kernels = KernelLibrary.select(Optional.empty());
+        AttentionSettings settings = TestWorker.settings(1024, 1, 1024, 1024);
+        try (TestWorker test = new TestWorker(weights, kernels, 2, settings, DemoModel.experts());
+                Checkpoint golden = DemoModel.golden("long-prompts.safetensors")) {
+            int[] ids = ints(golden.require(name + ".ids"));
+            float[] last = new float[2048];
+            test.open(1, ids.length, ids.length);
+            test.step(
+                    (tensor, layer, data, rows, cols) -> {
+                        if (tensor.equals("logits")) {
+                            assertEquals(ids.length, rows);
+                            MemorySegment row = data.asSlice(4L * cols * (rows - 1));
+                            MemorySegment.copy(row, ValueLayout.JAVA_FLOAT, 0, last, 0, cols);
+                        }
+                    },
+                    TestWorker.piece(1, ids, 0, ids.length));
+            assertClose(name, golden.require(name + ".last_logits").floats(), last);
         }
     }
 

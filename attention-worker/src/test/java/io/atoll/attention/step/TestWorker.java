@@ -9,6 +9,7 @@ import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
 import io.atoll.kernels.scalar.ScalarKernels;
+import io.atoll.model.checkpoint.TextWeights;
 import io.atoll.model.trace.ForwardObserver;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
@@ -39,10 +40,19 @@ final class TestWorker implements AutoCloseable {
     }
 
     TestWorker(Kernels kernels, int threads, AttentionSettings settings, InProcessExperts experts) {
+        this(DemoModel.directory().textWeights(), kernels, threads, settings, experts);
+    }
+
+    TestWorker(
+            TextWeights weights,
+            Kernels kernels,
+            int threads,
+            AttentionSettings settings,
+            InProcessExperts experts) {
         pool = new ComputePool(threads);
         worker =
                 new LocalAttentionWorker(
-                        DemoModel.directory().textWeights(),
+                        weights,
                         DemoModel.directory().modelDigest(),
                         DemoModel.VOCABULARY,
                         experts,

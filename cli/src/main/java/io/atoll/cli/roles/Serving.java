@@ -49,7 +49,7 @@ public final class Serving implements AutoCloseable {
                                     new ServedModel(
                                             modelName,
                                             tokenizer,
-                                            ChatTemplate.compile(model.chatTemplate())::render,
+                                            ChatTemplate.compile(model.chatTemplate()),
                                             model.generationConfig())));
             coordinator.start();
             address = new HostPort(section.listen().host(), coordinator.port());

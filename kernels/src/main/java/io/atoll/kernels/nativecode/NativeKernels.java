@@ -59,7 +59,7 @@ public final class NativeKernels implements Kernels {
     private static final MethodHandle CALL_CAUSAL_CONV = downcall("ppppiiiii");
     private static final MethodHandle CALL_DELTA_GATES = downcall("ppppppii");
     private static final MethodHandle CALL_GATED_DELTA_RULE = downcall("pppppiiiiiii");
-    private static final MethodHandle CALL_ATTENTION = downcall("pppiiiiifppii");
+    private static final MethodHandle CALL_ATTENTION = downcall("pppiiiiifpii");
     private static final MethodHandle CALL_SIGMOID_GATE = downcall("ppiii");
     private static final MethodHandle CALL_SWI_GLU = downcall("ppii");
     private static final MethodHandle CALL_ROUTER_TOP_K = downcall("piiipp");
@@ -415,7 +415,6 @@ public final class NativeKernels implements Kernels {
         long all = (long) heads * headDim;
         int blocks = (length + blockTokens - 1) / blockTokens;
         long pb = bytes(blockOffsets, 8L * blocks);
-        long ps = floats(scratch, ATTENTION_SEGMENT + 2L * headDim);
         try {
             CALL_ATTENTION.invokeExact(
                     attention,
@@ -429,7 +428,6 @@ public final class NativeKernels implements Kernels {
                     headDim,
                     scale,
                     floats(out, all),
-                    ps,
                     headBegin,
                     headEnd);
         } catch (Throwable e) {

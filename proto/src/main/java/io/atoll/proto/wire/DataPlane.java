@@ -72,12 +72,14 @@ public final class DataPlane {
                 .withChildOption(ChannelOption.TCP_NODELAY, true);
     }
 
-    /// A channel on these event loops, which run its listeners as well.
+    /// A channel on these event loops, which run its listeners as well. gRPC's own retries are off: they would keep a copy of
+    /// what is sent, and whoever dispatches decides where to send it again.
     public static NettyChannelBuilder channel(InetSocketAddress address, EventLoopGroup loops) {
         Class<? extends Channel> channel =
                 Epoll.isAvailable() ? EpollSocketChannel.class : NioSocketChannel.class;
         return NettyChannelBuilder.forAddress(address)
                 .usePlaintext()
+                .disableRetry()
                 .eventLoopGroup(loops)
                 .channelType(channel)
                 .directExecutor()

@@ -1,0 +1,40 @@
+package io.atoll.attention.step;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.time.Duration;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class AttentionSettingsTest {
+    @Test
+    void defaultsAreTheDocumentedOnes() {
+        assertEquals(
+                new AttentionSettings(
+                        512,
+                        16,
+                        32_768,
+                        131_072,
+                        Runtime.getRuntime().availableProcessors(),
+                        Optional.empty(),
+                        Duration.ofSeconds(10)),
+                AttentionSettings.defaults());
+    }
+
+    @Test
+    void nothingMayBeZero() {
+        Duration second = Duration.ofSeconds(1);
+        Optional<String> any = Optional.empty();
+        assertRefused(() -> new AttentionSettings(0, 1, 1, 1, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 0, 1, 1, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 0, 1, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 0, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 0, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, any, Duration.ZERO));
+    }
+
+    private static void assertRefused(Runnable settings) {
+        assertThrows(IllegalArgumentException.class, settings::run);
+    }
+}
