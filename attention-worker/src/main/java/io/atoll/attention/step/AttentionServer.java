@@ -11,6 +11,7 @@ import java.net.InetSocketAddress;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -35,6 +36,7 @@ public final class AttentionServer implements AutoCloseable {
     private final HealthStatusManager health = new HealthStatusManager();
     private final Server server;
     private final int port;
+    private final AtomicBoolean closed = new AtomicBoolean();
 
     /// Starts to serve.
     ///
@@ -85,6 +87,9 @@ public final class AttentionServer implements AutoCloseable {
     /// Ends all sessions, and waits for the step in progress.
     @Override
     public void close() {
+        if (!closed.compareAndSet(false, true)) {
+            return;
+        }
         health.enterTerminalState();
         server.shutdownNow();
         boolean interrupted = false;

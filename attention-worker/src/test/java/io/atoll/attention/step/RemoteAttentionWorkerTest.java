@@ -192,6 +192,30 @@ class RemoteAttentionWorkerTest {
     }
 
     @Test
+    void stepPastItsTimeFailsOnTheOtherSideToo() throws IOException {
+        try (RemoteAttentionWorker remote = connect()) {
+            assertEquals(Optional.empty(), remote.open(1, OPTIONS));
+            SequenceRows rows = TestWorker.piece(1, PROMPT, 0, PROMPT.length);
+            StepPlan late = new StepPlan(1, List.of(rows), Duration.ofNanos(1));
+            assertEquals(ErrorCode.DEADLINE_EXCEEDED, failed(remote.step(late)));
+            // It was over before it began, so nothing is lost.
+            completed(remote.step(plan(rows)));
+        }
+    }
+
+    @Test
+    void sequenceClosedOnOneSideIsFreedOnTheOther() throws IOException {
+        int slots = TestWorker.SETTINGS.maxSequences();
+        try (RemoteAttentionWorker remote = connect()) {
+            for (int i = 0; i < 3 * slots; i++) {
+                assertEquals(Optional.empty(), remote.open(i, OPTIONS), "sequence " + i);
+                remote.close(i);
+                remote.close(i);
+            }
+        }
+    }
+
+    @Test
     void coordinatorOfAnotherClusterIsRefused() {
         IOException refused =
                 assertThrows(IOException.class, () -> connect("other-cluster", CALL_TIMEOUT));
