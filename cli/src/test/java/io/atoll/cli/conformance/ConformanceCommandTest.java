@@ -247,16 +247,24 @@ class ConformanceCommandTest {
     }
 
     @Test
-    void missingModelNamesThePlacesTried() throws IOException {
+    void missingModelNamesThePlacesTried(@TempDir Path home) throws IOException {
         copyResource("generate/generate.json");
         StringWriter out = new StringWriter();
-        int code =
-                new CommandLine(new ConformanceCommand())
-                        .setOut(new PrintWriter(out))
-                        .execute(set.toString());
+        int code;
+        String before = System.getProperty("atoll.home", ".");
+        System.setProperty("atoll.home", home.toString()); // an installation without the demo model
+        try {
+            code =
+                    new CommandLine(new ConformanceCommand())
+                            .setOut(new PrintWriter(out))
+                            .execute(set.toString());
+        } finally {
+            System.setProperty("atoll.home", before);
+        }
         assertEquals(1, code);
         assertTrue(out.toString().contains("no model; give one with --model"), out.toString());
         assertTrue(out.toString().contains(set.resolve("demo-model").toString()), out.toString());
+        assertTrue(out.toString().contains(home.resolve("demo-model").toString()), out.toString());
     }
 
     @Test
