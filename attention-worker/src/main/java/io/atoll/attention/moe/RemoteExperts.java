@@ -146,7 +146,8 @@ public final class RemoteExperts implements RoutedExperts {
         }
     }
 
-    /// What each worker has done so far, in the settings' order.
+    /// In the settings' order.
+    @Override
     public List<WorkerStatistics> statistics() {
         List<WorkerStatistics> statistics = new ArrayList<>();
         for (WorkerLane lane : lanes) {
@@ -154,6 +155,7 @@ public final class RemoteExperts implements RoutedExperts {
             statistics.add(
                     new WorkerStatistics(
                             lane.name(),
+                            lane.address(),
                             lane.live() != null,
                             lane.expertCount(),
                             counters.messages.sum(),

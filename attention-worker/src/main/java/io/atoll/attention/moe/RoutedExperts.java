@@ -2,6 +2,7 @@ package io.atoll.attention.moe;
 
 import io.atoll.proto.Failure;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Optional;
 
 /// All routed experts of a model, wherever they live.
@@ -28,6 +29,11 @@ public interface RoutedExperts extends AutoCloseable {
 
     /// Why a dispatch would fail now, if it would: experts that no live worker holds.
     Optional<Failure> unavailable();
+
+    /// What each worker has done so far; none if there are no workers. May be called from any thread.
+    default List<WorkerStatistics> statistics() {
+        return List.of();
+    }
 
     @Override
     void close();

@@ -131,6 +131,10 @@ final class WorkerLane {
         return address.name();
     }
 
+    String address() {
+        return address.host() + ":" + address.port();
+    }
+
     /// The live stream, or null.
     Session live() {
         return live;

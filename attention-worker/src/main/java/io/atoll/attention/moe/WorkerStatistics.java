@@ -3,6 +3,7 @@ package io.atoll.attention.moe;
 /// What one worker has done for this attention worker since the start: who computed what, and where the time went.
 ///
 /// @param name of the worker
+/// @param address where it listens, `host:port`
 /// @param live whether its stream is up
 /// @param experts (layer, expert) pairs it holds, or last held
 /// @param messages answered dispatch messages
@@ -17,6 +18,7 @@ package io.atoll.attention.moe;
 /// @param connects streams opened
 public record WorkerStatistics(
         String name,
+        String address,
         boolean live,
         int experts,
         long messages,

@@ -4,6 +4,8 @@ import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import io.atoll.proto.v1.AttentionFailure;
 import io.atoll.proto.v1.AttentionInfo;
+import io.atoll.proto.v1.ExpertWorkerState;
+import io.atoll.proto.v1.ExpertWorkers;
 import io.atoll.proto.v1.OpenSequence;
 import io.atoll.proto.v1.SampledToken;
 import io.atoll.proto.v1.Sampling;
@@ -112,6 +114,45 @@ final class AttentionMessages {
                                         token.getSequenceId(),
                                         token.getToken(),
                                         token.getLogprob()))
+                .toList();
+    }
+
+    static ExpertWorkers expertWorkers(List<ExpertWorkerStatus> workers) {
+        ExpertWorkers.Builder list = ExpertWorkers.newBuilder();
+        for (ExpertWorkerStatus worker : workers) {
+            list.addWorkers(
+                    ExpertWorkerState.newBuilder()
+                            .setName(worker.name())
+                            .setAddress(worker.address())
+                            .setLive(worker.live())
+                            .setExperts(worker.experts())
+                            .setDispatches(worker.dispatches())
+                            .setRows(worker.rows())
+                            .setBytesSent(worker.bytesSent())
+                            .setBytesReceived(worker.bytesReceived())
+                            .setComputeNanos(worker.computeNanos())
+                            .setRoundTripNanos(worker.roundTripNanos())
+                            .setFailures(worker.failures()));
+        }
+        return list.build();
+    }
+
+    static List<ExpertWorkerStatus> expertWorkers(ExpertWorkers list) {
+        return list.getWorkersList().stream()
+                .map(
+                        worker ->
+                                new ExpertWorkerStatus(
+                                        worker.getName(),
+                                        worker.getAddress(),
+                                        worker.getLive(),
+                                        worker.getExperts(),
+                                        worker.getDispatches(),
+                                        worker.getRows(),
+                                        worker.getBytesSent(),
+                                        worker.getBytesReceived(),
+                                        worker.getComputeNanos(),
+                                        worker.getRoundTripNanos(),
+                                        worker.getFailures()))
                 .toList();
     }
 

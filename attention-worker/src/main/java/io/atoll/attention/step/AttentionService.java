@@ -172,6 +172,12 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
                     yield Optional.empty();
                 }
                 case CHECK -> doneOr(worker.unavailable());
+                case LIST_EXPERT_WORKERS ->
+                        Optional.of(
+                                AttentionReply.newBuilder()
+                                        .setExpertWorkers(
+                                                AttentionMessages.expertWorkers(
+                                                        worker.expertWorkers())));
                 case REQUEST_NOT_SET ->
                         failed(ErrorCode.MALFORMED_MESSAGE, "a request of a kind unknown here");
             };

@@ -1,6 +1,7 @@
 package io.atoll.attention.step;
 
 import io.atoll.proto.Failure;
+import java.util.List;
 import java.util.Optional;
 
 /// Runs steps over the sequences it keeps. One caller at a time: the step loop of a coordinator.
@@ -21,6 +22,11 @@ public interface AttentionWorker extends AutoCloseable {
 
     /// Why a step would fail now, if it would.
     Optional<Failure> unavailable();
+
+    /// The expert workers and what they have done; none if all experts are in this process. May be called from any thread.
+    default List<ExpertWorkerStatus> expertWorkers() {
+        return List.of();
+    }
 
     @Override
     void close();

@@ -352,6 +352,26 @@ public final class LocalAttentionWorker implements AttentionWorker {
     }
 
     @Override
+    public List<ExpertWorkerStatus> expertWorkers() {
+        return experts.statistics().stream()
+                .map(
+                        worker ->
+                                new ExpertWorkerStatus(
+                                        worker.name(),
+                                        worker.address(),
+                                        worker.live(),
+                                        worker.experts(),
+                                        worker.messages(),
+                                        worker.rows(),
+                                        worker.bytesSent(),
+                                        worker.bytesReceived(),
+                                        worker.computeNanos(),
+                                        worker.roundTripNanos(),
+                                        worker.failures()))
+                .toList();
+    }
+
+    @Override
     public Optional<Failure> unavailable() {
         return experts.unavailable();
     }

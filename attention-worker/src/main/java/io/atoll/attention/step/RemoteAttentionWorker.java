@@ -9,6 +9,7 @@ import io.atoll.proto.v1.AttentionReply.ReplyCase;
 import io.atoll.proto.v1.AttentionRequest;
 import io.atoll.proto.v1.CheckAttention;
 import io.atoll.proto.v1.CloseSequence;
+import io.atoll.proto.v1.ListExpertWorkers;
 import io.grpc.ChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -17,6 +18,7 @@ import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -166,6 +168,33 @@ public final class RemoteAttentionWorker implements AttentionWorker {
                                     .setCheck(CheckAttention.getDefaultInstance()),
                             ReplyCase.DONE,
                             callTimeout));
+        } finally {
+            callers.unlock();
+        }
+    }
+
+    /// Waits for a step in progress. Empty if the worker cannot be reached.
+    @Override
+    public List<ExpertWorkerStatus> expertWorkers() {
+        callers.lock();
+        try {
+            if (connect().isPresent()) {
+                return List.of();
+            }
+            Answer answer =
+                    call(
+                            AttentionRequest.newBuilder()
+                                    .setListExpertWorkers(ListExpertWorkers.getDefaultInstance()),
+                            ReplyCase.EXPERT_WORKERS,
+                            callTimeout);
+            return switch (answer) {
+                case Answer.Broken(var failure) -> {
+                    LOG.warn("{} does not list its expert workers: {}", target, failure);
+                    yield List.of();
+                }
+                case Answer.Reply(var reply) ->
+                        AttentionMessages.expertWorkers(reply.getExpertWorkers());
+            };
         } finally {
             callers.unlock();
         }
