@@ -10,16 +10,22 @@ import java.lang.foreign.MemorySegment;
 /// building blocks:
 ///
 /// - **ascending**: one accumulator, from 0, over the index from low to high.
-/// - **lanes**: 16 accumulators, element `i` goes to lane `i mod 16` in ascending order by `fma`; then lanes fold in
-///   halves: `l += l + 8`, `l += l + 4`, `l += l + 2`, `l += l + 1`.
-/// - **exp**: `n = rint(x * log2(e))`, `r = fma(n, -0.693359375, x)`, `r = fma(n, 2.12194440e-4, r)`, a polynomial of
-///   degree 7 in `r` by `fma`, times `2^n`; 0 below -87.3, and above 88.3 the value at 88.3. Relative error below
-///   2e-7.
+/// - **lanes**: 16 accumulators, element `i` goes to lane `i mod 16` in ascending order by `fma`, a length that is no
+///   multiple of 16 padded with zeros; then lanes fold in halves: `l[i] += l[i + 8]`, `l[i] += l[i + 4]`, `l[i] += l[i + 2]`, `l[i] +=
+///   l[i + 1]`.
+/// - **exp**: 0 below -87.3; above 88.3 the value at 88.3. `n = rint(x * 1.442695)`, `r = fma(n, -6.933594e-1, x)`, `r = fma(n,
+///   2.1219444e-4, r)`, then Horner's scheme by `fma` with the coefficients 1.9875691e-4, 1.3981999e-3,
+///   8.333452e-3, 4.1665796e-2, 1.6666666e-1, 5e-1, 1, 1 of `r^7` to `r^0`, times `2^n`.
+///   Relative error below 2e-7.
 /// - **sigmoid(x)** is `1 / (1 + exp(-x))`; **silu(x)** is `x / (1 + exp(-x))`; division and square root are IEEE's.
 ///
 /// Segments are native memory in the machine's byte order (little-endian), `float` unless stated, and aligned to 4 bytes.
 /// Shapes are row-major. Nothing is allocated and nothing blocks. Sizes are the caller's promise; implementations check
-/// segment bounds where that costs nothing measurable. An output may not overlap an input unless stated.
+/// segment bounds where that costs nothing measurable. An output may not overlap an input unless stated. The caller keeps
+/// the memory alive until the call returns.
+///
+/// "The same bits" holds for every number and both zeros. A NaN is a NaN everywhere, but its sign and payload are the
+/// processor's.
 public interface Kernels {
     KernelClass kernelClass();
 
@@ -40,7 +46,7 @@ public interface Kernels {
     /// The same for `Q8` weights and quantised rows: for each block of 32 columns, ascending, the exact integer dot
     /// product `d` and `acc = fma(float(d) * xScale, wScale, acc)`.
     ///
-    /// @param q int8 `[rows, w.cols()]` from [#quantizeRows]
+    /// @param q int8 `[rows, w.cols()]` from [#quantizeRows], so never -128
     /// @param scales `[rows, w.cols() / 32]`
     void matMulQ8(
             PackedMatrix w,
@@ -52,8 +58,9 @@ public interface Kernels {
             int groupBegin,
             int groupEnd);
 
-    /// Symmetric int8 rows: for each block of 32, `scale = max|x| / 127`, `q = rint(x * (1 / scale))` (half to even), 0
-    /// where the scale is 0.
+    /// Symmetric int8 rows: for each block of 32, `scale = max|x| / 127`, `q = rint(x * (1 / scale))` (half to even). A
+    /// scale below the smallest normal float becomes 0, with zero bytes. A block that holds a NaN or an infinity gets the
+    /// scale NaN and zero bytes, so that the fault shows in every output that meets it.
     ///
     /// @param cols a multiple of 32
     void quantizeRows(MemorySegment x, int rows, int cols, MemorySegment q, MemorySegment scales);
@@ -126,7 +133,9 @@ public interface Kernels {
             int channelEnd);
 
     /// The two gates of the delta rule (model spec B.2 step 5): `beta = sigmoid(b)`, `decay = exp(-exp(aLog) * softplus(a +
-    /// dtBias))`, where `softplus(x)` is `x` above 20 and `log1p(exp(x))` else.
+    /// dtBias))`. `softplus(x)` is `x` above 20, else `max(x, 0) + (s + s) * p` with `u = exp(-|x|)`, `s = u / (2 + u)` and
+    /// `p` Horner's scheme by `fma` in `s * s` with the coefficients 1/15, 1/13, ... 1/3, 1: the series of `2 artanh(s) =
+    /// log1p(u)`.
     ///
     /// @param a `[rows, heads]`
     /// @param b `[rows, heads]`
@@ -182,6 +191,7 @@ public interface Kernels {
     /// @param blockOffsets int64 `[ceil(length / blockTokens)]`: byte offset in `pool` of each block of this sequence and
     ///     layer. A block is `[2, kvHeads, blockTokens, headDim]`: keys, then values
     /// @param blockTokens positions of one block; divides [#ATTENTION_SEGMENT]
+    /// @param length at least 1
     /// @param out `[heads, headDim]`
     /// @param scratch at least `ATTENTION_SEGMENT + 2 headDim` floats, for this call alone
     void attention(
@@ -212,8 +222,8 @@ public interface Kernels {
     void swiGlu(MemorySegment gateUp, MemorySegment y, int rows, int n);
 
     /// The `k` experts with the largest logits of each row, largest first, equal logits by lower index, and their softmax
-    /// among themselves: `e_i = exp(l_i - l_0)`, `w_i = e_i / sum(e)`, ascending (model spec B.4 step 1). NaN
-    /// counts as negative infinity.
+    /// among themselves: `e_i = exp(l_i - l_0)`, 1 where they are equal, `w_i = e_i / sum(e)`, ascending (model spec B.4
+    /// step 1). NaN counts as negative infinity.
     ///
     /// @param logits `[rows, experts]`
     /// @param ids int32 `[rows, k]`
@@ -226,12 +236,17 @@ public interface Kernels {
             MemorySegment ids,
             MemorySegment weights);
 
+    /// Grid values of [#combineAdd] stay below this, so that they and their first sums fit an int64.
+    float COMBINE_LIMIT = 0x1p61f;
+
     /// Adds one expert's weighted output to a fixed-point sum: `acc += rint((weight * y) * 2^fractionBits)`, the product in
     /// f32, half to even.
     ///
     /// @param y `[n]`
     /// @param acc int64 `[n]`
-    /// @return false if a product is not finite or its grid value does not fit 62 bits; `acc` is then undefined
+    /// @param fractionBits 0 to 60
+    /// @return false if a product is not finite or its grid value is not below [#COMBINE_LIMIT] in magnitude; `acc` is
+    ///     then undefined
     boolean combineAdd(MemorySegment y, float weight, MemorySegment acc, int n, int fractionBits);
 
     /// `y = float(acc) * 2^-fractionBits`, rounded to nearest once.

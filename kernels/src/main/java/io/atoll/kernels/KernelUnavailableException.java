@@ -1,0 +1,16 @@
+package io.atoll.kernels;
+
+import java.util.List;
+
+/// The kernel class that was asked for does not exist or does not run on this machine.
+public final class KernelUnavailableException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    KernelUnavailableException(String requested, List<KernelClass> available) {
+        super(
+                "kernels '"
+                        + requested
+                        + "' are not available here: available="
+                        + available.stream().map(KernelClass::label).toList());
+    }
+}

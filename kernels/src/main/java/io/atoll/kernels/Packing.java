@@ -1,0 +1,246 @@
+package io.atoll.kernels;
+
+import static io.atoll.kernels.WeightFormat.BLOCK;
+import static io.atoll.kernels.WeightFormat.GROUP;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.List;
+
+/// Brings row-major weights into the interleaved layout of [PackedMatrix], and back.
+///
+/// [#pack] and [#packQuantized] keep every value; [#quantize] does not, and is named so. Several sources are laid below each
+/// other, so the gate and up projections of an expert become one matrix.
+public final class Packing {
+    private static final ValueLayout.OfFloat F32 =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort U16 =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final long ALIGNMENT = 64;
+    private static final byte ZERO_Q8 = (byte) 128;
+
+    private Packing() {}
+
+    /// Packs without changing a value: any source into `F32`, and `BF16` sources into `BF16`.
+    ///
+    /// @param sources the rows from top to bottom
+    /// @param allocator owns the result
+    public static PackedMatrix pack(
+            WeightFormat format, List<RowSource> sources, int cols, SegmentAllocator allocator) {
+        int rows = 0;
+        for (RowSource source : sources) {
+            source.checkHolds(cols);
+            if (!keepsValues(source.type(), format)) {
+                throw new IllegalArgumentException(
+                        "packing " + source.type() + " as " + format + " would change values");
+            }
+            rows = Math.addExact(rows, source.rows());
+        }
+        PackedMatrix packed = allocate(format, rows, cols, allocator);
+        int output = 0;
+        for (RowSource source : sources) {
+            for (int row = 0; row < source.rows(); row++, output++) {
+                if (format == WeightFormat.BF16) {
+                    packBf16Row(source, row, packed, output);
+                } else {
+                    packF32Row(source, row, packed, output);
+                }
+            }
+        }
+        return packed;
+    }
+
+    /// Whether [#pack] takes this pair.
+    public static boolean keepsValues(SourceType source, WeightFormat format) {
+        return switch (format) {
+            case F32 -> true;
+            case BF16 -> source == SourceType.BF16;
+            case Q8 -> false;
+        };
+    }
+
+    /// Packs int8 rows as `Q8` without changing a value.
+    ///
+    /// @param cols a multiple of 32
+    public static PackedMatrix packQuantized(
+            List<QuantizedRows> sources, int cols, SegmentAllocator allocator) {
+        int rows = 0;
+        for (QuantizedRows source : sources) {
+            source.checkHolds(cols);
+            rows = Math.addExact(rows, source.rows());
+        }
+        PackedMatrix packed = allocate(WeightFormat.Q8, rows, cols, allocator);
+        int blocks = cols / BLOCK;
+        int output = 0;
+        for (QuantizedRows source : sources) {
+            for (long row = 0; row < source.rows(); row++, output++) {
+                for (int b = 0; b < blocks; b++) {
+                    setScale(packed, output, b, source.scales().get(F32, 4 * (row * blocks + b)));
+                    for (int i = 0; i < BLOCK; i++) {
+                        byte q = source.quants().get(JAVA_BYTE, row * cols + (long) b * BLOCK + i);
+                        packed.data()
+                                .set(JAVA_BYTE, q8Offset(packed, output, b, i), (byte) (q + 128));
+                    }
+                }
+            }
+        }
+        return packed;
+    }
+
+    /// Rounds weights to `Q8`: for each block of 32 columns the scale is `max|w| / 127` and a weight becomes `rint(w * (1 / scale))`.
+    /// **Changes values**, each by at most half a scale. Weights have to be finite.
+    ///
+    /// @param cols a multiple of 32
+    public static PackedMatrix quantize(
+            List<RowSource> sources, int cols, SegmentAllocator allocator) {
+        int rows = 0;
+        for (RowSource source : sources) {
+            source.checkHolds(cols);
+            rows = Math.addExact(rows, source.rows());
+        }
+        PackedMatrix packed = allocate(WeightFormat.Q8, rows, cols, allocator);
+        int output = 0;
+        for (RowSource source : sources) {
+            for (int row = 0; row < source.rows(); row++, output++) {
+                for (int b = 0; b < cols / BLOCK; b++) {
+                    quantizeBlock(source, (long) row * cols + (long) b * BLOCK, packed, output, b);
+                }
+            }
+        }
+        return packed;
+    }
+
+    private static void quantizeBlock(
+            RowSource source, long first, PackedMatrix packed, int output, int block) {
+        float max = 0f;
+        for (int i = 0; i < BLOCK; i++) {
+            float weight = value(source, first + i);
+            if (!Float.isFinite(weight)) {
+                throw new IllegalArgumentException(
+                        "weight is not finite: output="
+                                + output
+                                + " column="
+                                + (block * BLOCK + i)
+                                + " value="
+                                + weight);
+            }
+            max = Math.max(max, Math.abs(weight));
+        }
+        float scale = max / 127f;
+        float inverse = scale >= Float.MIN_NORMAL ? 1f / scale : 0f;
+        setScale(packed, output, block, inverse == 0f ? 0f : scale);
+        for (int i = 0; i < BLOCK; i++) {
+            int q = (int) Math.rint(value(source, first + i) * inverse);
+            packed.data().set(JAVA_BYTE, q8Offset(packed, output, block, i), (byte) (q + 128));
+        }
+    }
+
+    /// Writes the weights as row-major floats, dequantised, without the padding.
+    ///
+    /// @param out float `[rows, cols]`
+    public static void unpack(PackedMatrix packed, MemorySegment out) {
+        for (int o = 0; o < packed.rows(); o++) {
+            for (int c = 0; c < packed.cols(); c++) {
+                out.setAtIndex(JAVA_FLOAT, (long) o * packed.cols() + c, weight(packed, o, c));
+            }
+        }
+    }
+
+    /// One weight, dequantised.
+    public static float weight(PackedMatrix packed, int output, int column) {
+        MemorySegment data = packed.data();
+        return switch (packed.format()) {
+            case F32 -> data.getAtIndex(JAVA_FLOAT, element(packed, output, column));
+            case BF16 -> bf16(data.getAtIndex(JAVA_SHORT, element(packed, output, column)));
+            case Q8 -> {
+                int block = column / BLOCK;
+                byte stored = data.get(JAVA_BYTE, q8Offset(packed, output, block, column % BLOCK));
+                float scale =
+                        data.get(
+                                JAVA_FLOAT, q8Block(packed, output, block) + 4L * (output % GROUP));
+                yield (Byte.toUnsignedInt(stored) - 128) * scale;
+            }
+        };
+    }
+
+    private static PackedMatrix allocate(
+            WeightFormat format, int rows, int cols, SegmentAllocator allocator) {
+        long bytes = PackedMatrix.bytes(format, rows, cols);
+        PackedMatrix packed =
+                new PackedMatrix(allocator.allocate(bytes, ALIGNMENT), format, rows, cols);
+        clearPadding(packed);
+        return packed;
+    }
+
+    /// An allocator need not zero its memory, and a zero of `Q8` is the byte 128.
+    private static void clearPadding(PackedMatrix packed) {
+        if (packed.rows() % GROUP == 0) {
+            return;
+        }
+        long groupBytes = packed.format().groupBytes(packed.cols());
+        MemorySegment last = packed.data().asSlice((packed.groups() - 1) * groupBytes, groupBytes);
+        last.fill((byte) 0);
+        if (packed.format() == WeightFormat.Q8) {
+            for (int o = packed.rows(); o < packed.groups() * GROUP; o++) {
+                for (int c = 0; c < packed.cols(); c++) {
+                    long at = q8Offset(packed, o, c / BLOCK, c % BLOCK);
+                    packed.data().set(JAVA_BYTE, at, ZERO_Q8);
+                }
+            }
+        }
+    }
+
+    private static void packF32Row(RowSource source, int row, PackedMatrix packed, int output) {
+        long first = (long) row * packed.cols();
+        for (int c = 0; c < packed.cols(); c++) {
+            packed.data()
+                    .setAtIndex(JAVA_FLOAT, element(packed, output, c), value(source, first + c));
+        }
+    }
+
+    private static void packBf16Row(RowSource source, int row, PackedMatrix packed, int output) {
+        long first = (long) row * packed.cols();
+        for (int c = 0; c < packed.cols(); c++) {
+            short bits = source.data().get(U16, 2 * (first + c));
+            packed.data().setAtIndex(JAVA_SHORT, element(packed, output, c), bits);
+        }
+    }
+
+    private static float value(RowSource source, long index) {
+        return switch (source.type()) {
+            case F32 -> source.data().get(F32, 4 * index);
+            case BF16 -> bf16(source.data().get(U16, 2 * index));
+            case F16 -> Float.float16ToFloat(source.data().get(U16, 2 * index));
+        };
+    }
+
+    private static float bf16(short bits) {
+        return Float.intBitsToFloat(bits << 16);
+    }
+
+    /// Index of a weight in the `F32` and `BF16` layouts.
+    private static long element(PackedMatrix packed, int output, int column) {
+        return ((long) (output / GROUP) * packed.cols() + column) * GROUP + output % GROUP;
+    }
+
+    /// Byte offset of the block of 32 columns that holds the output's weights.
+    private static long q8Block(PackedMatrix packed, int output, int block) {
+        return (output / GROUP) * WeightFormat.Q8.groupBytes(packed.cols())
+                + block * WeightFormat.Q8.groupBytes(BLOCK);
+    }
+
+    private static long q8Offset(PackedMatrix packed, int output, int block, int i) {
+        long quants = q8Block(packed, output, block) + 4 * GROUP;
+        return quants + (i / 4) * 4L * GROUP + 4L * (output % GROUP) + i % 4;
+    }
+
+    private static void setScale(PackedMatrix packed, int output, int block, float scale) {
+        packed.data()
+                .set(JAVA_FLOAT, q8Block(packed, output, block) + 4L * (output % GROUP), scale);
+    }
+}
