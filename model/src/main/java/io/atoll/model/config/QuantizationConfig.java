@@ -100,7 +100,7 @@ public record QuantizationConfig(
                     throw fields.refused(
                             "quant_method",
                             "only fp8, gptq, awq, compressed-tensors, modelopt and quark are"
-                                + " supported, found \""
+                                    + " supported, found \""
                                     + method
                                     + "\"");
         };
@@ -118,6 +118,7 @@ public record QuantizationConfig(
                     "checkpoint_format",
                     "only gptq and gptq_v2 are supported, found \"" + format + "\"");
         }
+        fields.mustBe("pack_dtype", "int32");
         int bits = fields.integer("bits", 1, 16);
         if (bits != 4 && bits != 8) {
             throw fields.refused("bits", "only 4 and 8 are supported, found " + bits);

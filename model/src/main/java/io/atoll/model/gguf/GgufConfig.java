@@ -4,7 +4,6 @@ import io.atoll.model.config.GenerationConfig;
 import io.atoll.model.config.LayerType;
 import io.atoll.model.config.RopeParameters;
 import io.atoll.model.config.TextConfig;
-
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;

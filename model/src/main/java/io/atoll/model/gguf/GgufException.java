@@ -1,7 +1,6 @@
 package io.atoll.model.gguf;
 
 import io.atoll.model.config.ModelFileException;
-
 import java.nio.file.Path;
 
 /// A GGUF file is missing, damaged, or of a kind this program does not support.

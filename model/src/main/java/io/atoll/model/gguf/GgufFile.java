@@ -46,7 +46,7 @@ public final class GgufFile implements AutoCloseable {
         Arena arena = Arena.ofShared();
         try {
             return open(path, arena);
-        } catch (GgufException e) {
+        } catch (RuntimeException e) {
             arena.close();
             throw e;
         }

@@ -2,7 +2,6 @@ package io.atoll.model.gguf;
 
 import io.atoll.model.config.GenerationConfig;
 import io.atoll.model.config.TextConfig;
-
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -39,13 +38,13 @@ public final class GgufModel implements AutoCloseable {
         try {
             checkArchitecture(file.metadata());
             return new GgufModel(file);
-        } catch (GgufException e) {
+        } catch (RuntimeException e) {
             file.close();
             throw e;
         }
     }
 
-    /// Whether a file is a vision projector, which belongs beside a model and is none itself.
+    /// Whether a file is a vision projector ([GgufProjector]), which belongs beside a model and is none itself.
     public static boolean isProjector(GgufFile file) {
         return file.metadata().findString(ARCHITECTURE_KEY).equals(Optional.of(PROJECTOR));
     }
@@ -94,7 +93,7 @@ public final class GgufModel implements AutoCloseable {
             throw new GgufException(
                     metadata.file(),
                     ARCHITECTURE_KEY,
-                    "is " + PROJECTOR + ": this is a vision projector, give the model beside it");
+                    "is " + PROJECTOR + ": this is a vision projector, open the model beside it");
         }
         if (!architecture.equals(ARCHITECTURE)) {
             throw new GgufException(

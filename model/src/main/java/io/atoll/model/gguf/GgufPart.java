@@ -2,7 +2,6 @@ package io.atoll.model.gguf;
 
 import io.atoll.model.quant.GgmlType;
 import io.atoll.model.quant.UnsupportedTypeException;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -1,7 +1,6 @@
 package io.atoll.model.gguf;
 
 import io.atoll.model.quant.GgmlType;
-
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Arrays;

@@ -9,7 +9,6 @@ import io.atoll.model.quant.GgmlType;
 import io.atoll.model.quant.ReorderedMatrix;
 import io.atoll.model.quant.WeightMatrix;
 import io.atoll.model.quant.WeightStore;
-
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -183,11 +182,14 @@ public final class GgufWeights implements WeightStore {
         GgufTensor tensor = file.require(place.tensor);
         tensor.expectShape(storedShape(name, tensor, shape));
         float[] values = restored(tensor.floats(), place.change);
-        MemorySegment bytes = MemorySegment.ofArray(new byte[4 * values.length]);
-        for (int i = 0; i < values.length; i++) {
-            bytes.set(FLOAT, 4L * i, values[i]);
-        }
-        return new Tensor(name, DType.F32, shape, bytes.asReadOnly(), tensor.file());
+        return new Tensor(name, DType.F32, shape, littleEndian(values), tensor.file());
+    }
+
+    /// The bytes of an F32 tensor with these values, read-only.
+    static MemorySegment littleEndian(float[] values) {
+        MemorySegment bytes = MemorySegment.ofArray(new byte[Math.multiplyExact(4, values.length)]);
+        MemorySegment.copy(values, 0, bytes, FLOAT, 0, values.length);
+        return bytes.asReadOnly();
     }
 
     /// The two shapes that files store otherwise than releases: the convolution without its middle dimension of one, and

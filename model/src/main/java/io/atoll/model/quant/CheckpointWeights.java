@@ -7,7 +7,6 @@ import io.atoll.model.checkpoint.Tensor;
 import io.atoll.model.checkpoint.TensorNames;
 import io.atoll.model.config.QuantizationConfig;
 import io.atoll.model.config.QuantizationConfig.Method;
-
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -353,7 +352,7 @@ public final class CheckpointWeights implements WeightStore {
                     scales.file(),
                     scales.name(),
                     "expected U8 or F8_E8M0 exponents of MXFP4 (no scale of the whole tensor stands"
-                        + " beside it, as "
+                            + " beside it, as "
                             + config.method().label()
                             + "'s NVFP4 would have), found "
                             + scales.dtype());

@@ -1,7 +1,6 @@
 package io.atoll.model.quant;
 
 import io.atoll.model.checkpoint.Tensor;
-
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 

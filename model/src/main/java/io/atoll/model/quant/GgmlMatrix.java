@@ -2,7 +2,6 @@ package io.atoll.model.quant;
 
 import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
-
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Objects;

@@ -1,7 +1,6 @@
 package io.atoll.model.quant;
 
 import io.atoll.model.checkpoint.Tensor;
-
 import java.util.Optional;
 
 /// A matrix that a checkpoint stores as plain floats.

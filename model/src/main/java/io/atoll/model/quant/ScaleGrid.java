@@ -2,7 +2,6 @@ package io.atoll.model.quant;
 
 import io.atoll.model.checkpoint.CheckpointException;
 import io.atoll.model.checkpoint.Tensor;
-
 import java.util.Arrays;
 
 /// Scales that each serve a block of a matrix: all of it, a row, a run of a row, or a rectangle.

@@ -4,10 +4,10 @@ package io.atoll.model.quant;
 public final class UnsupportedTypeException extends RuntimeException {
     private static final String CODEBOOK =
             "is not supported; use a file with types such as Q3_K, Q4_K or IQ4_XS (Q3_K_M, Q4_K_M,"
-                + " UD-Q4_K_XL)";
+                    + " UD-Q4_K_XL)";
     private static final String REPACKED =
             "is a layout for one processor and is not supported; use the Q4_0 or IQ4_NL file it was"
-                + " made from";
+                    + " made from";
     private static final String NO_WEIGHTS = "is not a weight type and is not supported";
 
     private UnsupportedTypeException(String message) {

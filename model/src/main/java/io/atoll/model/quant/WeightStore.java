@@ -2,7 +2,6 @@ package io.atoll.model.quant;
 
 import io.atoll.model.checkpoint.Tensor;
 import io.atoll.model.checkpoint.TensorNames;
-
 import java.nio.file.Path;
 
 /// The weights of a model under the names and in the order of a release, however its files store them: plain or quantised

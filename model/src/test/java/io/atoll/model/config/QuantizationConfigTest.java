@@ -5,16 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.model.config.QuantizationConfig.Method;
-
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class QuantizationConfigTest {
     @TempDir Path directory;
@@ -83,6 +81,7 @@ class QuantizationConfigTest {
                 "{'quant_method':'fp8','fmt':'e5m2'} | e5m2",
                 "{'quant_method':'gptq','bits':3} | found 3",
                 "{'quant_method':'gptq','bits':4,'checkpoint_format':'marlin'} | marlin",
+                "{'quant_method':'gptq','bits':4,'pack_dtype':'int16'} | int16",
                 "{'quant_method':'awq','bits':4,'version':'gemv'} | gemv",
                 "{'quant_method':'awq','bits':8} | found 8",
                 "{'quant_method':'compressed-tensors','format':'marlin-24'} | marlin-24",

@@ -11,16 +11,14 @@ import io.atoll.model.checkpoint.DType;
 import io.atoll.model.config.LayerType;
 import io.atoll.model.config.RopeParameters;
 import io.atoll.model.config.TextConfig;
-
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class GgufModelTest {
     private static final String P = "qwen35moe.";

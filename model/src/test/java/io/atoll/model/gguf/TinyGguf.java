@@ -1,7 +1,6 @@
 package io.atoll.model.gguf;
 
 import io.atoll.model.checkpoint.DType;
-
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
