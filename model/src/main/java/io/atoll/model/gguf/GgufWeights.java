@@ -156,6 +156,7 @@ public final class GgufWeights implements WeightStore {
         } else {
             tensor.expectShape(cols);
         }
+        checkHeads(tensor, place.change);
         WeightMatrix stored = matrix(name, tensor, tensor.data(), rows, cols, 0);
         return switch (place.change) {
             case NONE -> stored;
@@ -181,6 +182,7 @@ public final class GgufWeights implements WeightStore {
         Place place = require(name);
         GgufTensor tensor = file.require(place.tensor);
         tensor.expectShape(storedShape(name, tensor, shape));
+        checkHeads(tensor, place.change);
         float[] values = restored(tensor.floats(), place.change);
         return new Tensor(name, DType.F32, shape, littleEndian(values), tensor.file());
     }
@@ -247,6 +249,24 @@ public final class GgufWeights implements WeightStore {
             }
         }
         return nearest;
+    }
+
+    /// Refuses a tensor whose size does not fit the value heads that the metadata gives.
+    private void checkHeads(GgufTensor tensor, Change change) {
+        long size = change == Change.HEAD_COLUMNS ? tensor.dim(tensor.rank() - 1) : tensor.dim(0);
+        long expected =
+                switch (change) {
+                    case NONE, PLUS_ONE -> size;
+                    case DECAY, HEADS -> config.linearValueHeads();
+                    case HEAD_ROWS, HEAD_COLUMNS -> config.linearValueDim();
+                    case QKV_ROWS -> config.convDim();
+                };
+        if (size != expected) {
+            throw new GgufException(
+                    tensor.file(),
+                    tensor.name(),
+                    "has " + size + " entries, the heads in the metadata take " + expected);
+        }
     }
 
     private WeightMatrix reorder(
