@@ -371,6 +371,9 @@ public final class CheckpointWeights implements WeightStore {
         int rows = size(scales, scales.dim(1));
         int groups = size(scales, scales.dim(0));
         Tensor zeros = checkpoint.require(base + ".qzeros");
+        if (groups > Math.multiplyExact(words.dim(0), 32L)) {
+            throw wrongShape(scales, "no more groups than inputs");
+        }
         if (words.dim(1) == rows) {
             QuantizationConfig config = calledFor(words, "GPTQ", EnumSet.of(Method.GPTQ));
             int perWord = 32 / config.bits();

@@ -68,10 +68,9 @@ final class GptqMatrix extends AbstractMatrix {
             for (int i = 0; i < count; i++) {
                 int word = words.get(INT, 4 * ((long) wordRow * rows() + first + i));
                 int target = to + i * cols + col;
-                for (int slot = 0; slot < perWord; slot++) {
-                    int q = (word >>> (bits * slot)) & mask;
+                for (int slot = 0; slot < perWord; slot++, word >>>= bits) {
                     int group = groupOfColumn[col + slot] * count + i;
-                    out[target + slot] = (q - groupZeros[group]) * groupScales[group];
+                    out[target + slot] = ((word & mask) - groupZeros[group]) * groupScales[group];
                 }
             }
         }

@@ -59,11 +59,13 @@ final class PackedIntMatrix extends AbstractMatrix {
             for (int group = 0; group < groups; group++) {
                 rowZeros[group] = zero(row, group);
             }
-            for (int col = 0; col < cols; col++) {
+            for (int col = 0; col < cols; col += perWord) {
                 int word = words.get(INT, 4 * (row * wordsPerRow + col / perWord));
-                int q = (word >>> (bits * (col % perWord))) & mask;
-                int group = groupOfColumn[col];
-                out[to + col] = (q - rowZeros[group]) * rowScales[group];
+                int end = Math.min(cols, col + perWord);
+                for (int i = col; i < end; i++, word >>>= bits) {
+                    int group = groupOfColumn[i];
+                    out[to + i] = ((word & mask) - rowZeros[group]) * rowScales[group];
+                }
             }
         }
     }
