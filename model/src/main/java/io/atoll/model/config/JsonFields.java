@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /// One JSON object of a configuration file, read field by field. Every complaint carries the file, the field's path
@@ -59,6 +60,16 @@ final class JsonFields {
         } catch (IOException e) {
             throw new ConfigException(file, "file", "cannot be read: " + e, e);
         }
+    }
+
+    /// The file it was read from.
+    Path file() {
+        return file;
+    }
+
+    /// Names of the fields, in the file's order.
+    List<String> names() {
+        return object.properties().stream().map(Map.Entry::getKey).toList();
     }
 
     boolean has(String field) {
