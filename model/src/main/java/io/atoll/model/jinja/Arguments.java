@@ -6,7 +6,6 @@ import java.util.Map;
 /// The arguments of one call: positional ones, then keyword ones in the order written.
 record Arguments(String callee, List<Object> positional, Map<String, Object> keywords) {
     /// The values of the parameters `names`, in that order; null where one was not given.
-    @SuppressWarnings("AvoidObjectArrays") // callers unpack it at once
     Object[] bind(String... names) {
         if (positional.size() > names.length) {
             throw PythonException.typeError(

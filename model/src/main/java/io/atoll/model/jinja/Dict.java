@@ -1,5 +1,6 @@
 package io.atoll.model.jinja;
 
+import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -73,7 +74,7 @@ final class Dict {
             case Boolean b -> b ? 1L : 0L;
             case Double d when d == Math.rint(d) && Math.abs(d) < 0x1p63 -> (long) (double) d;
             case Double d when d == Math.rint(d) && !Double.isInfinite(d) ->
-                    new java.math.BigDecimal(d).toBigInteger();
+                    new BigDecimal(d).toBigInteger();
             case Long _, Double _, BigInteger _, String _, None _ -> key;
             case Markup markup -> markup.text();
             case Undefined _ -> Undefined.class;

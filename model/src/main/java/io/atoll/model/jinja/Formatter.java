@@ -92,6 +92,7 @@ final class Formatter {
     String format(String format, Arguments arguments) {
         StringBuilder out = new StringBuilder();
         int automatic = 0;
+        boolean manual = false;
         for (int i = 0; i < format.length(); i++) {
             char c = format.charAt(i);
             if ((c == '{' || c == '}') && i + 1 < format.length() && format.charAt(i + 1) == c) {
@@ -110,6 +111,11 @@ final class Formatter {
                             "replacement field {" + format.substring(i + 1, end) + "}");
                 }
                 String name = field.group("name");
+                manual |= !name.isEmpty() && isDigits(name);
+                if (manual && (name.isEmpty() || automatic > 0)) {
+                    throw PythonException.valueError(
+                            "cannot mix automatic field numbering with manual field specification");
+                }
                 Object value =
                         argument(name.isEmpty() ? Integer.toString(automatic++) : name, arguments);
                 if (field.group("conversion") != null) {
@@ -131,8 +137,12 @@ final class Formatter {
         return python.budget().made(out.toString());
     }
 
+    private static boolean isDigits(String name) {
+        return name.chars().allMatch(c -> c >= '0' && c <= '9');
+    }
+
     private static Object argument(String name, Arguments arguments) {
-        if (name.chars().allMatch(c -> c >= '0' && c <= '9')) {
+        if (isDigits(name)) {
             int index = number(name, 0);
             if (index >= arguments.positional().size()) {
                 throw PythonException.valueError(

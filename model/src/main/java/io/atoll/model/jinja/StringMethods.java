@@ -226,7 +226,6 @@ final class StringMethods {
         if (separator.isEmpty()) {
             throw PythonException.valueError("empty separator");
         }
-        python.find(text, separator, text.length()); // what follows searches without end
         python.budget()
                 .scan(
                         separator.length() <= 32

@@ -6,13 +6,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Clock;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class TemplateTest {
@@ -79,7 +82,7 @@ class TemplateTest {
                         "{{ x }}",
                         Map.of(
                                 "x",
-                                java.util.Arrays.asList(
+                                Arrays.asList(
                                         1,
                                         2L,
                                         3f,
@@ -88,7 +91,7 @@ class TemplateTest {
                                         true,
                                         Optional.of("x"),
                                         Optional.empty(),
-                                        java.util.Set.of(1)))));
+                                        Set.of(1)))));
     }
 
     @Test
@@ -142,19 +145,40 @@ class TemplateTest {
                 "{{ ('a' * 1000000) in ('a' * 999999 ~ 'b' ~ 'a' * 999999 ~ 'b' ~ 'a' * 5000000) }}"
             })
     void hostileTemplatesEndWithATypedError(String template) {
-        TemplateException failure = failure(template, Map.of());
+        TemplateLimits limits = new TemplateLimits(1 << 20, 64 << 20, 5_000_000, 600);
+        Template compiled = Template.compile(template);
+        TemplateException failure =
+                assertThrows(
+                        TemplateException.class,
+                        () -> compiled.render(Map.of(), Clock.systemUTC(), limits));
         assertEquals(TemplateException.Kind.ENGINE, failure.kind());
         assertTrue(failure.getMessage().startsWith("LimitExceeded: "), failure.getMessage());
     }
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {"(", "[", "{1:", "-", "not ", "x[", "x(", "1 if 1 else ", "1 + (", "x|f("})
-    void deeplyNestedSyntaxIsRefusedAtCompileTime(String opener) {
+    @CsvSource(
+            delimiter = '@',
+            ignoreLeadingAndTrailingWhitespace = false,
+            value = {
+                "(@)",
+                "[@]",
+                "{1:@}",
+                "-@",
+                "not @",
+                "x[@]",
+                "x(@)",
+                "1 if 1 else @",
+                "1 + (@)",
+                "1|e(@)"
+            })
+    void deeplyNestedSyntaxIsRefusedAtCompileTime(String opener, String closer) {
+        String close = closer == null ? "" : closer.repeat(100_000);
         TemplateException failure =
                 assertThrows(
                         TemplateException.class,
-                        () -> Template.compile("{{ " + opener.repeat(100_000) + "1 }}"));
+                        () ->
+                                Template.compile(
+                                        "{{ " + opener.repeat(100_000) + "1" + close + " }}"));
         assertTrue(failure.getMessage().contains("nested deeper than"), failure.getMessage());
     }
 
