@@ -1,0 +1,23 @@
+package io.atoll.model.checkpoint;
+
+import java.util.List;
+
+/// The multi-token prediction module, without its routed experts.
+///
+/// It shares the embedding and the LM head with the model.
+///
+/// @param projection `[hidden, 2 * hidden]`, for the embedding first and the hidden state second
+/// @param embeddingNorm `[hidden]`, zero-centred
+/// @param hiddenNorm `[hidden]`, zero-centred
+/// @param layers its decoder layers, all of full attention
+/// @param finalNorm `[hidden]`, zero-centred
+public record MtpWeights(
+        Tensor projection,
+        Tensor embeddingNorm,
+        Tensor hiddenNorm,
+        List<LayerWeights> layers,
+        Tensor finalNorm) {
+    public MtpWeights {
+        layers = List.copyOf(layers);
+    }
+}
