@@ -138,18 +138,19 @@ public final class Engine implements AutoCloseable {
         drainUntilNanos = System.nanoTime() + settings.drainTimeout().toNanos();
         stopping = true;
         commands.offer(new Command.Wake()); // a full queue is awake
-        boolean interrupted = false;
-        try {
-            // A step that is under way is bounded by its own timeout.
-            thread.join(settings.drainTimeout().plus(settings.stepTimeout()));
-        } catch (InterruptedException e) {
-            interrupted = true;
-        }
         if (thread.isAlive()) {
-            log.error("the step loop did not stop: stepTimeout={}", settings.stepTimeout());
+            joinLoop();
         }
         endAll(STOPPING);
-        if (interrupted) {
+    }
+
+    private void joinLoop() {
+        try {
+            // A step that is under way is bounded by its own timeout.
+            if (!thread.join(settings.drainTimeout().plus(settings.stepTimeout()))) {
+                log.error("the step loop did not stop: stepTimeout={}", settings.stepTimeout());
+            }
+        } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
     }

@@ -6,11 +6,12 @@ import io.atoll.coordinator.http.JsonFields.Element;
 import io.atoll.coordinator.sequence.GenerationRequest;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.coordinator.sequence.ServedModel.RenderedChat;
-import io.atoll.coordinator.sequence.TemplateException;
+import io.atoll.model.jinja.TemplateException;
 import io.atoll.proto.ErrorCode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// Reads the body of `/v1/chat/completions`.
 final class ChatRequests implements GenerationService.Preparation {
@@ -66,7 +67,7 @@ final class ChatRequests implements GenerationService.Preparation {
 
     private RenderedChat render(JsonFields body) {
         List<Map<String, Object>> conversation = messages.read(body);
-        List<Map<String, Object>> tools = tools(body);
+        Optional<List<Map<String, Object>>> tools = tools(body);
         try {
             return model.renderChat(conversation, tools, templateOptions(body));
         } catch (TemplateException e) {
@@ -78,7 +79,7 @@ final class ChatRequests implements GenerationService.Preparation {
     }
 
     /// The tools as the template gets them: none if the model may not call any.
-    private List<Map<String, Object>> tools(JsonFields body) {
+    private Optional<List<Map<String, Object>>> tools(JsonFields body) {
         List<Map<String, Object>> tools = new ArrayList<>();
         for (Element element : body.array("tools").orElse(List.of())) {
             JsonFields tool = JsonFields.object(element.value(), element.path());
@@ -92,9 +93,8 @@ final class ChatRequests implements GenerationService.Preparation {
                     .requiredString("name");
             tools.add(json.mapping(element.value()));
         }
-        return body.node("tool_choice").map(ChatRequests::allowsTools).orElse(true)
-                ? tools
-                : List.of();
+        boolean allowed = body.node("tool_choice").map(ChatRequests::allowsTools).orElse(true);
+        return allowed && !tools.isEmpty() ? Optional.of(tools) : Optional.empty();
     }
 
     private static boolean allowsTools(JsonNode choice) {

@@ -21,6 +21,7 @@ import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.net.InetSocketAddress;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -56,7 +57,11 @@ public final class HttpApi implements AutoCloseable {
                 new CompletionRequests(model, settings, limits, json, headers);
         this.server =
                 Server.builder()
+                        .bossGroupFactory(AcceptorGroup::new)
                         .http(new InetSocketAddress(settings.host(), settings.port()))
+                        // A stop lets answers that are written get to their clients.
+                        .gracefulShutdownTimeout(Duration.ofMillis(50), settings.writeTimeout())
+                        .disableServerHeader()
                         .maxNumConnections(settings.maxConnections())
                         .maxRequestLength(settings.maxBodyBytes())
                         .service(

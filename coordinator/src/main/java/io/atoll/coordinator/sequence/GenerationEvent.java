@@ -12,8 +12,17 @@ public sealed interface GenerationEvent {
     /// @param reasoning what the model thinks, perhaps empty
     /// @param content what it answers, perhaps empty
     record Text(String reasoning, String content) implements GenerationEvent {
+        static final Text NONE = new Text("", "");
+
         boolean isEmpty() {
             return reasoning.isEmpty() && content.isEmpty();
+        }
+
+        Text plus(Text more) {
+            if (more.isEmpty()) {
+                return this;
+            }
+            return isEmpty() ? more : new Text(reasoning + more.reasoning, content + more.content);
         }
     }
 

@@ -71,11 +71,12 @@ public final class Sequence {
             firstTokenNanos = nowNanos;
         }
         record(token);
+        boolean stopToken = request.stopTokens().contains(token);
+        GenerationEvent.Text piece = stopToken ? GenerationEvent.Text.NONE : text.append(token);
         if (text.inReasoning()) {
             reasoningTokens++;
         }
-        boolean stopToken = request.stopTokens().contains(token);
-        if (!stopToken && !emit(text.append(token))) {
+        if (!emit(piece)) {
             return false;
         }
         if (stopToken || text.stopped()) {

@@ -24,7 +24,7 @@ final class StopStrings {
             return "";
         }
         pending.append(piece);
-        int cut = earliestStop();
+        int cut = firstStop();
         if (cut >= 0) {
             found = true;
             String before = pending.substring(0, cut);
@@ -44,15 +44,20 @@ final class StopStrings {
         return found;
     }
 
-    private int earliestStop() {
-        int earliest = -1;
+    /// Where the stop string begins that is complete first, the longer one of two; -1 if there is none. Which one that is
+    /// does not depend on the pieces.
+    private int firstStop() {
+        int start = -1;
+        int end = Integer.MAX_VALUE;
         for (String stop : stops) {
             int at = pending.indexOf(stop);
-            if (at >= 0 && (earliest < 0 || at < earliest)) {
-                earliest = at;
+            int stopEnd = at + stop.length();
+            if (at >= 0 && (stopEnd < end || (stopEnd == end && at < start))) {
+                start = at;
+                end = stopEnd;
             }
         }
-        return earliest;
+        return start;
     }
 
     /// Length of the longest end of the pending text that a stop string begins with.
