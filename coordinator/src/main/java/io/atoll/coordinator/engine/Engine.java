@@ -1,0 +1,401 @@
+package io.atoll.coordinator.engine;
+
+import io.atoll.attention.step.AttentionWorker;
+import io.atoll.attention.step.AttentionWorkerInfo;
+import io.atoll.attention.step.StepOutcome;
+import io.atoll.attention.step.StepPlan;
+import io.atoll.coordinator.scheduler.Decision;
+import io.atoll.coordinator.scheduler.Decision.Ended;
+import io.atoll.coordinator.scheduler.Event;
+import io.atoll.coordinator.scheduler.Scheduler;
+import io.atoll.coordinator.scheduler.SchedulerLimits;
+import io.atoll.coordinator.sequence.GenerationEvent;
+import io.atoll.coordinator.sequence.GenerationRequest;
+import io.atoll.coordinator.sequence.OutputText;
+import io.atoll.coordinator.sequence.Sequence;
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Runs steps over the requests given to it, on one thread, for as long as it is open.
+///
+/// The thread is the attention worker's only caller. It takes commands from a bounded queue, and what it does with them is
+/// decided by [Scheduler]. A step that fails ends its sequences and nothing else; so does a bug, which is logged once.
+public final class Engine implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(Engine.class);
+
+    /// How long an idle loop goes without asking whether the worker is available.
+    private static final long IDLE_CHECK_MILLIS = 250;
+
+    private static final Failure STOPPING =
+            new Failure(ErrorCode.NOT_READY, "the coordinator is stopping");
+
+    private final AttentionWorker worker;
+    private final AttentionWorkerInfo info;
+    private final EngineSettings settings;
+    private final Function<GenerationRequest, OutputText> texts;
+    private final SchedulerLimits limits;
+    private final Thread thread;
+
+    /// One for each request that is under way, waiting or running.
+    private final Semaphore room;
+
+    /// Holds a submit and a cancel for each request that can be under way, and the cancels of those that ended in this turn
+    /// of the loop, so an offer to it never fails.
+    private final BlockingQueue<Command> commands;
+
+    private final AtomicLong nextSequenceId = new AtomicLong(1);
+    private final Map<Long, Sequence> live = new ConcurrentHashMap<>();
+
+    private Scheduler scheduler; // the loop's own
+
+    private volatile Optional<Failure> unavailable = Optional.empty();
+    private volatile boolean stopping;
+    private volatile long drainUntilNanos;
+    private volatile boolean stopped;
+
+    /// @param worker borrowed: the engine is its only caller until `close()` returns, and does not close it
+    /// @param texts makes the fresh text side of a request
+    public Engine(
+            AttentionWorker worker,
+            EngineSettings settings,
+            Function<GenerationRequest, OutputText> texts) {
+        this.worker = worker;
+        this.info = worker.info();
+        this.settings = settings;
+        this.texts = texts;
+        int maxStepRows = Math.min(settings.maxStepRows(), info.maxStepRows());
+        int maxRunning =
+                Math.min(Math.min(settings.maxRunning(), info.maxSequences()), maxStepRows);
+        this.limits = new SchedulerLimits(maxRunning, maxStepRows, settings.stepTimeout());
+        this.scheduler = new Scheduler(limits, 1);
+        int most = maxRunning + settings.maxQueuedRequests();
+        this.room = new Semaphore(most);
+        this.commands = new ArrayBlockingQueue<>(3 * most);
+        this.thread = Thread.ofPlatform().name("atoll-step-loop").unstarted(this::run);
+    }
+
+    public void start() {
+        thread.start();
+    }
+
+    /// Why a request would be refused now, if it would for other reasons than its own or a full queue.
+    public Optional<Failure> unavailable() {
+        if (stopping) {
+            return Optional.of(STOPPING);
+        }
+        if (stopped) {
+            return Optional.of(new Failure(ErrorCode.INTERNAL, "the step loop has ended"));
+        }
+        if (!thread.isAlive()) {
+            return Optional.of(new Failure(ErrorCode.NOT_READY, "the coordinator is starting"));
+        }
+        return unavailable;
+    }
+
+    /// Hands over a request. Does not wait: a request that is refused gets a stream with nothing but the failure.
+    public GenerationStream submit(GenerationRequest request) {
+        long arrivedNanos = System.nanoTime();
+        long id = nextSequenceId.getAndIncrement();
+        GenerationStream stream =
+                new GenerationStream(
+                        settings.maxBufferedEvents(),
+                        arrivedNanos + request.timeout().toNanos(),
+                        () -> enqueue(new Command.Cancel(id)));
+        OutputText text = texts.apply(request);
+        Optional<Failure> refusal = refusal(request);
+        if (refusal.isPresent()) {
+            stream.offer(new GenerationEvent.Failed(refusal.get()));
+            return stream;
+        }
+        Sequence sequence = new Sequence(id, request, text, stream, arrivedNanos);
+        live.put(id, sequence);
+        enqueue(new Command.Submit(sequence));
+        if (stopped) {
+            end(id, Optional.of(STOPPING)); // the loop ended meanwhile, and may not have seen it
+        }
+        return stream;
+    }
+
+    /// Stops taking requests, lets those under way complete for the drain timeout, ends the rest, and stops the loop.
+    @Override
+    public void close() {
+        drainUntilNanos = System.nanoTime() + settings.drainTimeout().toNanos();
+        stopping = true;
+        commands.offer(new Command.Wake()); // a full queue is awake
+        if (thread.isAlive()) {
+            joinLoop();
+        }
+        endAll(STOPPING);
+    }
+
+    private void joinLoop() {
+        try {
+            // A step that is under way is bounded by its own timeout.
+            if (!thread.join(settings.drainTimeout().plus(settings.stepTimeout()))) {
+                log.error("the step loop did not stop: stepTimeout={}", settings.stepTimeout());
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /// Takes a place for the request, or says why it gets none.
+    private Optional<Failure> refusal(GenerationRequest request) {
+        Optional<Failure> down = unavailable();
+        if (down.isPresent()) {
+            return down;
+        }
+        long tokens = (long) request.prompt().length + request.maxOutputTokens();
+        if (tokens > info.maxSequenceTokens()) {
+            return Optional.of(
+                    new Failure(
+                            ErrorCode.PROMPT_TOO_LONG,
+                            "the sequence would be too long: prompt="
+                                    + request.prompt().length
+                                    + " maxOutputTokens="
+                                    + request.maxOutputTokens()
+                                    + " maxSequenceTokens="
+                                    + info.maxSequenceTokens()));
+        }
+        if (!room.tryAcquire()) {
+            return Optional.of(
+                    new Failure(
+                            ErrorCode.OVERLOADED,
+                            "too many requests: running and queued="
+                                    + (limits.maxRunning() + settings.maxQueuedRequests())));
+        }
+        return Optional.empty();
+    }
+
+    private void enqueue(Command command) {
+        if (!commands.offer(command) && !stopped) {
+            throw new IllegalStateException("the command queue is full: " + commands.size());
+        }
+    }
+
+    private void run() {
+        try {
+            loop();
+        } finally { // also after an Error, which ends the thread
+            stopped = true;
+            closeAll();
+            endAll(STOPPING);
+        }
+    }
+
+    private void loop() {
+        List<Event> events = new ArrayList<>();
+        boolean idle = true;
+        while (!(stopping && (live.isEmpty() || drainUntilNanos - System.nanoTime() <= 0))) {
+            try {
+                takeCommands(events, idle);
+                checkAvailability(events);
+                Decision decision = scheduler.next(System.nanoTime(), events);
+                events.clear();
+                for (Ended ended : decision.ended()) {
+                    if (ended.open()) {
+                        close(ended.sequenceId());
+                    }
+                    end(ended.sequenceId(), ended.failure());
+                }
+                carryOut(decision.next()).ifPresent(events::add);
+                idle = events.isEmpty();
+            } catch (RuntimeException | InterruptedException e) {
+                recover(e);
+                events.clear();
+                idle = true;
+            }
+        }
+    }
+
+    /// Does what was decided. A step's sampled tokens are with their sequences when this returns.
+    private Optional<Event> carryOut(Decision.Next next) {
+        return switch (next) {
+            case Decision.Open open -> Optional.of(open(open));
+            case Decision.Run(StepPlan plan) -> Optional.of(step(plan));
+            case Decision.Idle() -> Optional.empty();
+        };
+    }
+
+    private Event open(Decision.Open open) {
+        long id = open.sequenceId();
+        Optional<Failure> refused;
+        try {
+            refused = worker.open(id, open.options());
+        } catch (RuntimeException e) {
+            log.error("sequence {} could not be opened", id, e);
+            refused =
+                    Optional.of(new Failure(ErrorCode.INTERNAL, "internal error, sequence=" + id));
+        }
+        if (refused.isPresent()) {
+            return new Event.OpenRefused(id, refused.get());
+        }
+        Sequence sequence = live.get(id);
+        if (sequence != null) {
+            sequence.started(System.nanoTime());
+        }
+        return new Event.Opened(id);
+    }
+
+    private Event step(StepPlan plan) {
+        try {
+            return switch (worker.step(plan)) {
+                case StepOutcome.Completed(List<StepOutcome.Sampled> sampled) ->
+                        new Event.StepCompleted(deliver(plan, sampled));
+                case StepOutcome.Failed(Failure failure) -> {
+                    log.warn(
+                            "step failed: step={} sequences={} rows={} {}",
+                            plan.stepId(),
+                            plan.sequences().size(),
+                            plan.rows(),
+                            failure);
+                    yield new Event.StepFailed(failure);
+                }
+            };
+        } catch (RuntimeException e) {
+            log.error("step {} threw; its sequences fail", plan.stepId(), e);
+            return new Event.StepFailed(
+                    new Failure(ErrorCode.INTERNAL, "internal error, step=" + plan.stepId()));
+        }
+    }
+
+    /// Gives each sequence its token and finds those that go on.
+    private Map<Long, Integer> deliver(StepPlan plan, List<StepOutcome.Sampled> sampled) {
+        requireAnswers(plan, sampled);
+        long nowNanos = System.nanoTime();
+        Map<Long, Integer> nextTokens = new HashMap<>();
+        for (StepOutcome.Sampled one : sampled) {
+            Sequence sequence = live.get(one.sequenceId());
+            if (sequence != null && sequence.accept(one.token(), nowNanos)) {
+                nextTokens.put(one.sequenceId(), one.token());
+            }
+        }
+        return nextTokens;
+    }
+
+    private static void requireAnswers(StepPlan plan, List<StepOutcome.Sampled> sampled) {
+        Set<Long> asked = new HashSet<>();
+        for (StepPlan.SequenceRows rows : plan.sequences()) {
+            if (rows.sample()) {
+                asked.add(rows.sequenceId());
+            }
+        }
+        for (StepOutcome.Sampled one : sampled) {
+            if (!asked.remove(one.sequenceId())) {
+                throw new IllegalStateException(
+                        "step " + plan.stepId() + " has an unasked token: " + one);
+            }
+        }
+        if (!asked.isEmpty()) {
+            throw new IllegalStateException(
+                    "step " + plan.stepId() + " lacks the tokens of sequences " + asked);
+        }
+    }
+
+    /// Turns what waits in the queue into events. An idle loop waits for the first.
+    private void takeCommands(List<Event> events, boolean idle) throws InterruptedException {
+        List<Command> taken = new ArrayList<>();
+        if (idle) {
+            Command first = commands.poll(IDLE_CHECK_MILLIS, TimeUnit.MILLISECONDS);
+            if (first != null) {
+                taken.add(first);
+            }
+        }
+        commands.drainTo(taken);
+        for (Command command : taken) {
+            switch (command) {
+                case Command.Submit(Sequence sequence) -> {
+                    if (live.containsKey(sequence.id())) { // not failed since by a bug
+                        events.add(
+                                new Event.Arrived(
+                                        sequence.id(),
+                                        sequence.prompt(),
+                                        sequence.options(),
+                                        sequence.deadlineNanos()));
+                    }
+                }
+                case Command.Cancel(long id) ->
+                        events.add(
+                                new Event.Cancelled(
+                                        id,
+                                        new Failure(
+                                                ErrorCode.CANCELLED, "the request was cancelled")));
+                case Command.Wake() -> {}
+            }
+        }
+    }
+
+    private void checkAvailability(List<Event> events) {
+        Optional<Failure> before = unavailable;
+        Optional<Failure> now = worker.unavailable();
+        unavailable = now;
+        now.ifPresent(failure -> events.add(new Event.Unavailable(failure)));
+        if (now.isPresent() != before.isPresent()) {
+            log.warn("the attention worker is {}", now.map(Failure::toString).orElse("available"));
+        }
+    }
+
+    /// A sequence is over: its place is free.
+    private void end(long id, Optional<Failure> failure) {
+        Sequence sequence = live.remove(id);
+        if (sequence != null) {
+            room.release();
+            failure.ifPresent(sequence::fail);
+        }
+    }
+
+    private void endAll(Failure failure) {
+        for (long id : live.keySet()) {
+            end(id, Optional.of(failure));
+        }
+    }
+
+    /// A bug outside a step: what the scheduler knows can't be trusted any more.
+    private void recover(Exception bug) {
+        long stepId = scheduler.nextStepId();
+        log.error("the step loop failed before step {}; its requests fail", stepId, bug);
+        closeAll();
+        endAll(new Failure(ErrorCode.INTERNAL, "internal error, step=" + stepId));
+        scheduler = new Scheduler(limits, stepId);
+    }
+
+    private void closeAll() {
+        for (long id : live.keySet()) {
+            close(id);
+        }
+    }
+
+    private void close(long id) {
+        try {
+            worker.close(id);
+        } catch (RuntimeException e) {
+            log.error("sequence {} could not be closed", id, e);
+        }
+    }
+
+    /// What other threads ask of the loop.
+    private sealed interface Command {
+        record Submit(Sequence sequence) implements Command {}
+
+        record Cancel(long sequenceId) implements Command {}
+
+        /// Look around: something else has changed.
+        record Wake() implements Command {}
+    }
+}

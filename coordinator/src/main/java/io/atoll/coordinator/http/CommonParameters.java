@@ -1,0 +1,176 @@
+package io.atoll.coordinator.http;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.atoll.attention.step.SamplingParameters;
+import io.atoll.model.config.GenerationConfig;
+import io.atoll.proto.ErrorCode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.concurrent.ThreadLocalRandom;
+
+/// The fields that both completion endpoints share.
+///
+/// @param maxOutputTokens what the client asked for, if it did
+/// @param stream whether the answer comes in pieces
+/// @param includeUsage whether a streamed answer ends with its token counts
+record CommonParameters(
+        SamplingParameters sampling,
+        OptionalInt maxOutputTokens,
+        List<String> stopStrings,
+        boolean stream,
+        boolean includeUsage) {
+    private static final int MAX_STOP_STRINGS = 4;
+    private static final int MAX_STOP_CHARACTERS = 1000;
+
+    /// Fields that would change the answer and that nobody implements here, whatever their value.
+    private static final List<String> UNSUPPORTED =
+            List.of(
+                    "functions",
+                    "function_call",
+                    "audio",
+                    "prediction",
+                    "web_search_options",
+                    "guided_json",
+                    "guided_regex",
+                    "guided_choice",
+                    "guided_grammar",
+                    "structured_outputs",
+                    "stop_token_ids",
+                    "min_tokens",
+                    "ignore_eos",
+                    "prompt_logprobs",
+                    "suffix");
+
+    /// @param limits what may be asked for
+    /// @param model the served model: another one is refused, and its defaults hold where the request says nothing
+    static CommonParameters read(
+            JsonFields body, RequestLimits limits, String model, GenerationConfig defaults) {
+        body.string("model")
+                .filter(name -> !name.equals(model))
+                .ifPresent(
+                        name -> {
+                            throw modelNotFound(name, model);
+                        });
+        refuseUnsupported(body);
+        boolean stream = body.bool("stream", false);
+        boolean includeUsage = includeUsage(body, stream);
+        return new CommonParameters(
+                sampling(body, defaults),
+                maxOutputTokens(body, limits),
+                stopStrings(body),
+                stream,
+                includeUsage);
+    }
+
+    static RequestException modelNotFound(String name, String served) {
+        return RequestException.of(
+                ErrorCode.MODEL_NOT_FOUND,
+                "model",
+                "no such model: " + name + "; this server has " + served);
+    }
+
+    private static void refuseUnsupported(JsonFields body) {
+        for (String field : UNSUPPORTED) {
+            if (body.has(field)) {
+                throw RequestException.unsupported(field);
+            }
+        }
+        refuseMoreThanOne(body, "n");
+        refuseMoreThanOne(body, "best_of");
+        body.node("logit_bias")
+                .filter(bias -> !bias.isEmpty())
+                .ifPresent(
+                        bias -> {
+                            throw RequestException.unsupported("logit_bias");
+                        });
+        body.node("modalities")
+                .filter(wanted -> !(wanted.size() == 1 && wanted.path(0).asText().equals("text")))
+                .ifPresent(
+                        wanted -> {
+                            throw RequestException.unsupported("modalities");
+                        });
+        body.object("response_format").ifPresent(CommonParameters::refuseAllButText);
+    }
+
+    private static void refuseMoreThanOne(JsonFields body, String field) {
+        if (body.integer(field, 1, Integer.MAX_VALUE).orElse(1) != 1) {
+            throw RequestException.invalid(field, "above 1 is not supported yet");
+        }
+    }
+
+    private static void refuseAllButText(JsonFields format) {
+        String type = format.requiredString("type");
+        if (!type.equals("text")) {
+            throw RequestException.invalid(
+                    format.path("type"), "other than text is not supported yet: " + type);
+        }
+    }
+
+    private static boolean includeUsage(JsonFields body, boolean stream) {
+        if (!body.has("stream_options")) {
+            return false;
+        }
+        if (!stream) {
+            throw RequestException.invalid("stream_options", "needs stream to be true");
+        }
+        return body.object("stream_options").orElseThrow().bool("include_usage", false);
+    }
+
+    private static SamplingParameters sampling(JsonFields body, GenerationConfig defaults) {
+        double temperature = defaults.doSample() ? defaults.temperature() : 0;
+        int topK = topK(body, defaults.topK());
+        return new SamplingParameters(
+                body.number("temperature", 0, 2, temperature),
+                topK,
+                body.number("top_p", 0, 1, defaults.topP()),
+                body.number("min_p", 0, 1, 0),
+                body.number("presence_penalty", -2, 2, 0),
+                body.number("frequency_penalty", -2, 2, 0),
+                body.number("repetition_penalty", 0.01, 10, 1),
+                body.wholeNumber("seed").orElseGet(() -> ThreadLocalRandom.current().nextLong()));
+    }
+
+    /// Some clients write -1 for "all".
+    private static int topK(JsonFields body, int absent) {
+        return Math.max(0, body.integer("top_k", -1, Integer.MAX_VALUE).orElse(absent));
+    }
+
+    private static OptionalInt maxOutputTokens(JsonFields body, RequestLimits limits) {
+        // The older name counts only where the newer one is absent.
+        String field = body.has("max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
+        return body.integer(field, 1, limits.maxOutputTokens());
+    }
+
+    private static List<String> stopStrings(JsonFields body) {
+        JsonNode value = body.node("stop").orElse(null);
+        if (value == null) {
+            return List.of();
+        }
+        List<String> stops = new ArrayList<>();
+        if (value.isTextual()) {
+            stops.add(stopString(value, "stop"));
+        } else if (value.isArray()) {
+            for (JsonFields.Element element : JsonFields.elements(value, "stop")) {
+                stops.add(stopString(element.value(), element.path()));
+            }
+        } else {
+            throw JsonFields.wrongType("stop", "a string or an array of strings", value);
+        }
+        if (stops.size() > MAX_STOP_STRINGS) {
+            throw RequestException.invalid(
+                    "stop", "must have at most " + MAX_STOP_STRINGS + " strings: " + stops.size());
+        }
+        return stops;
+    }
+
+    private static String stopString(JsonNode value, String path) {
+        String stop = JsonFields.string(value, path);
+        if (stop.isEmpty() || stop.length() > MAX_STOP_CHARACTERS) {
+            throw RequestException.invalid(
+                    path,
+                    "must have from 1 to " + MAX_STOP_CHARACTERS + " characters: " + stop.length());
+        }
+        return stop;
+    }
+}

@@ -1,0 +1,81 @@
+package io.atoll.coordinator.http;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.linecorp.armeria.common.AggregatedHttpResponse;
+import com.linecorp.armeria.common.HttpData;
+import com.linecorp.armeria.common.HttpHeaderNames;
+import com.linecorp.armeria.common.HttpStatus;
+import com.linecorp.armeria.common.MediaType;
+import com.linecorp.armeria.common.ResponseHeaders;
+import com.linecorp.armeria.common.ResponseHeadersBuilder;
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.UUID;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// What a failure looks like to a client: OpenAI's error object, with the status of the one error table.
+final class Errors {
+    private static final Logger log = LoggerFactory.getLogger(Errors.class);
+
+    private final Json json;
+
+    Errors(Json json) {
+        this.json = json;
+    }
+
+    /// `{"error": {"message", "type", "param", "code"}}`
+    String body(Failure failure, Optional<String> param) {
+        ObjectNode root = json.object();
+        root.putObject("error")
+                .put("message", failure.message())
+                .put("type", type(failure.code()))
+                .put("param", param.orElse(null))
+                .put("code", code(failure.code()));
+        return json.write(root);
+    }
+
+    AggregatedHttpResponse response(Failure failure) {
+        return response(failure, Optional.empty());
+    }
+
+    AggregatedHttpResponse response(RequestException refusal) {
+        return response(refusal.failure(), refusal.param());
+    }
+
+    private AggregatedHttpResponse response(Failure failure, Optional<String> param) {
+        ErrorCode code = failure.code();
+        ResponseHeadersBuilder headers =
+                ResponseHeaders.builder(HttpStatus.valueOf(code.httpStatus()))
+                        .contentType(MediaType.JSON);
+        if (code.retryHelps()) {
+            // A full queue moves on with each answer; a lost worker takes longer to come back.
+            headers.setInt(HttpHeaderNames.RETRY_AFTER, code == ErrorCode.OVERLOADED ? 1 : 5);
+        }
+        return AggregatedHttpResponse.of(headers.build(), HttpData.ofUtf8(body(failure, param)));
+    }
+
+    /// A bug: logged once here, under an id that is all the client sees of it.
+    Failure bug(Throwable cause) {
+        String id = UUID.randomUUID().toString();
+        log.error("internal error {}", id, cause);
+        return new Failure(ErrorCode.INTERNAL, "internal error, id=" + id);
+    }
+
+    private static String type(ErrorCode code) {
+        return switch (code.kind()) {
+            case USER -> "invalid_request_error";
+            case OVERLOAD -> "overloaded_error";
+            case INTERNAL -> "server_error";
+        };
+    }
+
+    /// The table's name, but for the one that clients look for under OpenAI's.
+    private static String code(ErrorCode code) {
+        return code == ErrorCode.PROMPT_TOO_LONG
+                ? "context_length_exceeded"
+                : code.name().toLowerCase(Locale.ROOT);
+    }
+}

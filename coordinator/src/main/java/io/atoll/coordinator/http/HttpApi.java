@@ -1,0 +1,202 @@
+package io.atoll.coordinator.http;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.linecorp.armeria.common.AggregatedHttpResponse;
+import com.linecorp.armeria.common.HttpMethod;
+import com.linecorp.armeria.common.HttpRequest;
+import com.linecorp.armeria.common.HttpResponse;
+import com.linecorp.armeria.common.HttpStatus;
+import com.linecorp.armeria.common.MediaType;
+import com.linecorp.armeria.common.RequestHeaders;
+import com.linecorp.armeria.common.util.Exceptions;
+import com.linecorp.armeria.server.RequestTimeoutException;
+import com.linecorp.armeria.server.Server;
+import com.linecorp.armeria.server.ServerErrorHandler;
+import com.linecorp.armeria.server.ServiceConfig;
+import com.linecorp.armeria.server.ServiceRequestContext;
+import io.atoll.attention.step.AttentionWorkerInfo;
+import io.atoll.coordinator.engine.Engine;
+import io.atoll.coordinator.sequence.ServedModel;
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import java.net.InetSocketAddress;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/// The HTTP server: which path is answered by what.
+public final class HttpApi implements AutoCloseable {
+    private final Engine engine;
+    private final ServedModel model;
+    private final AttentionWorkerInfo info;
+    private final Json json;
+    private final Errors errors;
+    private final long startedSeconds;
+    private final ExecutorService threads;
+    private final Server server;
+
+    /// @param engine borrowed
+    /// @param info what the engine's worker serves
+    public HttpApi(
+            HttpSettings settings, ServedModel model, AttentionWorkerInfo info, Engine engine) {
+        this.engine = engine;
+        this.model = model;
+        this.info = info;
+        this.json = new Json(settings);
+        this.errors = new Errors(json);
+        AnswerHeaders headers = new AnswerHeaders(model, info, Clock.systemUTC());
+        this.startedSeconds = headers.nowSeconds();
+        this.threads =
+                Executors.newThreadPerTaskExecutor(
+                        Thread.ofVirtual().name("atoll-http-", 0).factory());
+        RequestLimits limits = RequestLimits.of(settings, info.maxSequenceTokens());
+        ChatRequests chats = new ChatRequests(model, settings, limits, json, headers);
+        CompletionRequests completions =
+                new CompletionRequests(model, settings, limits, json, headers);
+        this.server =
+                Server.builder()
+                        .bossGroupFactory(AcceptorGroup::new)
+                        .http(new InetSocketAddress(settings.host(), settings.port()))
+                        // A stop lets answers that are written get to their clients.
+                        .gracefulShutdownTimeout(Duration.ofMillis(50), settings.writeTimeout())
+                        .disableServerHeader()
+                        .maxNumConnections(settings.maxConnections())
+                        .maxRequestLength(settings.maxBodyBytes())
+                        .service(
+                                "/v1/chat/completions",
+                                new GenerationService(
+                                        engine, chats, settings, json, errors, threads))
+                        .service(
+                                "/v1/completions",
+                                new GenerationService(
+                                        engine, completions, settings, json, errors, threads))
+                        .service("/v1/models", this::models)
+                        .serviceUnder("/v1/models/", this::model)
+                        .service("/health/live", this::live)
+                        .service("/health/ready", this::ready)
+                        .serviceUnder("/", HttpApi::unknown)
+                        .errorHandler(new ErrorsAsJson())
+                        .build();
+    }
+
+    /// Starts to listen.
+    ///
+    /// @throws java.util.concurrent.CompletionException if the address can't be had
+    public void start() {
+        server.start().join();
+    }
+
+    /// The port it listens on.
+    public int port() {
+        return server.activeLocalPort();
+    }
+
+    /// Stops listening and closes every connection. The engine's requests should have ended before.
+    @Override
+    public void close() {
+        server.stop().join();
+        threads.shutdownNow();
+    }
+
+    static AggregatedHttpResponse ok(String body) {
+        return AggregatedHttpResponse.of(HttpStatus.OK, MediaType.JSON, body);
+    }
+
+    private HttpResponse models(ServiceRequestContext context, HttpRequest request) {
+        GenerationService.requireMethod(request, HttpMethod.GET);
+        ObjectNode list = json.object().put("object", "list");
+        list.putArray("data").add(describe());
+        return ok(json.write(list)).toHttpResponse();
+    }
+
+    private HttpResponse model(ServiceRequestContext context, HttpRequest request) {
+        GenerationService.requireMethod(request, HttpMethod.GET);
+        String name = context.decodedMappedPath().substring(1);
+        if (!name.equals(model.name())) {
+            throw CommonParameters.modelNotFound(name, model.name());
+        }
+        return ok(json.write(describe())).toHttpResponse();
+    }
+
+    private ObjectNode describe() {
+        return json.object()
+                .put("id", model.name())
+                .put("object", "model")
+                .put("created", startedSeconds)
+                .put("owned_by", "atoll")
+                .put("max_model_len", info.maxSequenceTokens());
+    }
+
+    /// The process answers; nothing more.
+    private HttpResponse live(ServiceRequestContext context, HttpRequest request) {
+        GenerationService.requireMethod(request, HttpMethod.GET);
+        return ok(json.write(json.object().put("status", "live"))).toHttpResponse();
+    }
+
+    /// A request would be taken now.
+    private HttpResponse ready(ServiceRequestContext context, HttpRequest request) {
+        GenerationService.requireMethod(request, HttpMethod.GET);
+        Optional<Failure> unavailable = engine.unavailable();
+        if (unavailable.isPresent()) {
+            // Whatever the reason, a load balancer looks for this one status.
+            return HttpResponse.of(
+                    HttpStatus.SERVICE_UNAVAILABLE,
+                    MediaType.JSON,
+                    errors.body(unavailable.get(), Optional.empty()));
+        }
+        return ok(json.write(json.object().put("status", "ready"))).toHttpResponse();
+    }
+
+    private static HttpResponse unknown(ServiceRequestContext context, HttpRequest request) {
+        throw RequestException.of(
+                ErrorCode.ROUTE_NOT_FOUND,
+                "nothing here: " + request.method() + " " + context.path());
+    }
+
+    /// Every error body is JSON, also those the HTTP library makes.
+    private final class ErrorsAsJson implements ServerErrorHandler {
+        @Override
+        public HttpResponse onServiceException(ServiceRequestContext context, Throwable cause) {
+            Throwable peeled = Exceptions.peel(cause);
+            if (peeled instanceof RequestException refusal) {
+                return errors.response(refusal).toHttpResponse();
+            }
+            if (peeled instanceof RequestTimeoutException) {
+                Failure late =
+                        new Failure(
+                                ErrorCode.DEADLINE_EXCEEDED,
+                                "the body did not arrive in time: "
+                                        + context.requestTimeoutMillis()
+                                        + " ms");
+                return errors.response(late).toHttpResponse();
+            }
+            return null; // the library finds the status and asks for it below
+        }
+
+        @Override
+        public AggregatedHttpResponse renderStatus(
+                ServiceRequestContext context,
+                ServiceConfig config,
+                RequestHeaders headers,
+                HttpStatus status,
+                String description,
+                Throwable cause) {
+            ErrorCode code =
+                    switch (status.code()) {
+                        case 404 -> ErrorCode.ROUTE_NOT_FOUND;
+                        case 405 -> ErrorCode.METHOD_NOT_ALLOWED;
+                        case 413 -> ErrorCode.BODY_TOO_LARGE;
+                        case 415 -> ErrorCode.UNSUPPORTED_MEDIA_TYPE;
+                        case 503 -> ErrorCode.NOT_READY;
+                        default ->
+                                status.isClientError()
+                                        ? ErrorCode.INVALID_REQUEST
+                                        : ErrorCode.INTERNAL;
+                    };
+            String message = description == null ? status.reasonPhrase() : description;
+            return errors.response(new Failure(code, message));
+        }
+    }
+}

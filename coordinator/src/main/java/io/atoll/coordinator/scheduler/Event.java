@@ -1,0 +1,53 @@
+package io.atoll.coordinator.scheduler;
+
+import io.atoll.attention.step.SequenceOptions;
+import io.atoll.proto.Failure;
+import java.util.Map;
+
+/// What happened since the scheduler last decided.
+public sealed interface Event {
+    /// A request wants to run.
+    ///
+    /// @param sequenceId never used before
+    /// @param prompt token ids; the scheduler reads them until the sequence ends
+    /// @param options what the worker will be asked to reserve
+    /// @param deadlineNanos when the sequence fails, on the clock of [Scheduler#next]
+    record Arrived(long sequenceId, int[] prompt, SequenceOptions options, long deadlineNanos)
+            implements Event {
+        public Arrived {
+            if (prompt.length != options.promptTokens()) {
+                throw new IllegalArgumentException(
+                        "sequence "
+                                + sequenceId
+                                + " has "
+                                + prompt.length
+                                + " prompt tokens, its options say "
+                                + options.promptTokens());
+            }
+        }
+    }
+
+    /// The answer to [Decision.Open]: the worker keeps the sequence.
+    record Opened(long sequenceId) implements Event {}
+
+    /// The answer to [Decision.Open]: the worker does not keep the sequence.
+    record OpenRefused(long sequenceId, Failure failure) implements Event {}
+
+    /// Nobody waits for this sequence any more. One that has ended is ignored, since the two can cross.
+    record Cancelled(long sequenceId, Failure why) implements Event {}
+
+    /// The answer to [Decision.Run]: every row is computed.
+    ///
+    /// @param nextTokens the chosen token of each sequence that goes on; one that asked for a token and is not here is complete
+    record StepCompleted(Map<Long, Integer> nextTokens) implements Event {
+        public StepCompleted {
+            nextTokens = Map.copyOf(nextTokens);
+        }
+    }
+
+    /// The answer to [Decision.Run]: the sequences of the step are lost.
+    record StepFailed(Failure failure) implements Event {}
+
+    /// A step would fail now: what waits is told so instead of being left to wait.
+    record Unavailable(Failure failure) implements Event {}
+}

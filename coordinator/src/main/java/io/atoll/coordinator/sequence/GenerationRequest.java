@@ -1,0 +1,42 @@
+package io.atoll.coordinator.sequence;
+
+import io.atoll.attention.step.SamplingParameters;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+
+/// What a client wants generated, after the chat template and the tokenizer.
+///
+/// @param prompt token ids, at least one; not copied, and not to be changed
+/// @param maxOutputTokens the answer is cut here
+/// @param sampling how tokens are chosen
+/// @param stopTokens tokens that end the answer; they count as output and have no text
+/// @param stopStrings texts that end the answer and are no part of it
+/// @param format how the text of the answer is told apart
+/// @param timeout how long the request may take, waiting included
+public record GenerationRequest(
+        int[] prompt,
+        int maxOutputTokens,
+        SamplingParameters sampling,
+        Set<Integer> stopTokens,
+        List<String> stopStrings,
+        OutputFormat format,
+        Duration timeout) {
+    public GenerationRequest {
+        stopTokens = Set.copyOf(stopTokens);
+        stopStrings = List.copyOf(stopStrings);
+        if (prompt.length == 0) {
+            throw new IllegalArgumentException("a prompt needs at least one token");
+        }
+        if (maxOutputTokens <= 0) {
+            throw new IllegalArgumentException(
+                    "maxOutputTokens must be positive: " + maxOutputTokens);
+        }
+        if (stopStrings.stream().anyMatch(String::isEmpty)) {
+            throw new IllegalArgumentException("a stop string must not be empty: " + stopStrings);
+        }
+        if (!timeout.isPositive()) {
+            throw new IllegalArgumentException("timeout must be positive: " + timeout);
+        }
+    }
+}

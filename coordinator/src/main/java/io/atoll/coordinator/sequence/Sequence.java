@@ -1,0 +1,136 @@
+package io.atoll.coordinator.sequence;
+
+import io.atoll.attention.step.SequenceOptions;
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import java.time.Duration;
+import java.util.Arrays;
+
+/// One request while it runs: takes the chosen tokens, gives out text, and knows when the answer is complete.
+///
+/// Decoding a token and looking for stop strings cost a microsecond or so, far less than handing the token to another thread,
+/// so the step loop does it. Everything behind the sink (JSON, sockets) is somebody else's thread.
+public final class Sequence {
+    private final long id;
+    private final GenerationRequest request;
+    private final OutputText text;
+    private final EventSink sink;
+    private final long arrivedNanos;
+
+    private int[] tokens = new int[64];
+    private int tokenCount;
+    private int reasoningTokens;
+    private long startedNanos;
+    private long firstTokenNanos;
+
+    /// @param text fresh, for this sequence alone
+    /// @param arrivedNanos when the request came, on the clock of the other methods
+    public Sequence(
+            long id,
+            GenerationRequest request,
+            OutputText text,
+            EventSink sink,
+            long arrivedNanos) {
+        this.id = id;
+        this.request = request;
+        this.text = text;
+        this.sink = sink;
+        this.arrivedNanos = arrivedNanos;
+    }
+
+    public long id() {
+        return id;
+    }
+
+    public int[] prompt() {
+        return request.prompt();
+    }
+
+    /// What the attention worker has to reserve.
+    public SequenceOptions options() {
+        int promptTokens = request.prompt().length;
+        return new SequenceOptions(
+                promptTokens, promptTokens + request.maxOutputTokens(), request.sampling());
+    }
+
+    public long deadlineNanos() {
+        return arrivedNanos + request.timeout().toNanos();
+    }
+
+    /// The attention worker keeps the sequence now.
+    public void started(long nowNanos) {
+        startedNanos = nowNanos;
+        sink.offer(new GenerationEvent.Started());
+    }
+
+    /// Takes the next token.
+    ///
+    /// @return whether the sequence goes on; if not, the sink has the last event
+    public boolean accept(int token, long nowNanos) {
+        if (tokenCount == 0) {
+            firstTokenNanos = nowNanos;
+        }
+        record(token);
+        boolean stopToken = request.stopTokens().contains(token);
+        GenerationEvent.Text piece = stopToken ? GenerationEvent.Text.NONE : text.append(token);
+        if (text.inReasoning()) {
+            reasoningTokens++;
+        }
+        if (!emit(piece)) {
+            return false;
+        }
+        if (stopToken || text.stopped()) {
+            finish(FinishReason.STOP, nowNanos);
+            return false;
+        }
+        if (tokenCount == request.maxOutputTokens()) {
+            finish(FinishReason.LENGTH, nowNanos);
+            return false;
+        }
+        return true;
+    }
+
+    /// The sequence can't go on.
+    public void fail(Failure failure) {
+        sink.offer(new GenerationEvent.Failed(failure));
+    }
+
+    private void finish(FinishReason reason, long nowNanos) {
+        // A stop string can hide in what the decoder held back as the beginning of a character.
+        if (emit(text.finish())) {
+            FinishReason known = text.stopped() ? FinishReason.STOP : reason;
+            sink.offer(
+                    new GenerationEvent.Finished(
+                            known, Arrays.copyOf(tokens, tokenCount), stats(nowNanos)));
+        }
+    }
+
+    private GenerationStats stats(long nowNanos) {
+        return new GenerationStats(
+                request.prompt().length,
+                tokenCount,
+                reasoningTokens,
+                Duration.ofNanos(startedNanos - arrivedNanos),
+                Duration.ofNanos(firstTokenNanos - arrivedNanos),
+                Duration.ofNanos(nowNanos - arrivedNanos));
+    }
+
+    /// Sends text on, or ends the sequence if there is no room for it.
+    private boolean emit(GenerationEvent.Text piece) {
+        if (piece.isEmpty() || sink.offer(piece)) {
+            return true;
+        }
+        fail(
+                new Failure(
+                        ErrorCode.CANCELLED,
+                        "the client reads too slowly: outputTokens=" + tokenCount));
+        return false;
+    }
+
+    private void record(int token) {
+        if (tokenCount == tokens.length) {
+            tokens = Arrays.copyOf(tokens, 2 * tokenCount);
+        }
+        tokens[tokenCount++] = token;
+    }
+}

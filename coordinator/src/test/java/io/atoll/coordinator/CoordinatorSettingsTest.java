@@ -1,0 +1,35 @@
+package io.atoll.coordinator;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.atoll.coordinator.engine.EngineSettings;
+import io.atoll.coordinator.http.HttpSettings;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+final class CoordinatorSettingsTest {
+    @Test
+    void defaultsAreThese() {
+        assertEquals(
+                new CoordinatorSettings(
+                        new HttpSettings(
+                                "127.0.0.1",
+                                8080,
+                                1024, // connections
+                                8 * 1024 * 1024, // bytes of a body
+                                64, // nested JSON
+                                262_144, // prompt tokens
+                                32_768, // output tokens
+                                Duration.ofMinutes(10), // request
+                                Duration.ofSeconds(30), // read a body
+                                Duration.ofSeconds(30)), // write to a client
+                        new EngineSettings(
+                                64, // running
+                                256, // queued beyond
+                                512, // rows of a step
+                                1024, // buffered events
+                                Duration.ofSeconds(60), // step
+                                Duration.ofSeconds(30))), // drain
+                CoordinatorSettings.defaults());
+    }
+}

@@ -1,0 +1,173 @@
+package io.atoll.coordinator;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.atoll.coordinator.engine.EngineSettings;
+import io.atoll.coordinator.http.HttpSettings;
+import java.io.InputStream;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+
+/// A coordinator on a free port with a [FakeAttentionWorker], and a client for it.
+///
+/// Bodies are JSON with single quotes, which become double ones.
+public final class TestCoordinator implements AutoCloseable {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final FakeAttentionWorker worker;
+    private final Coordinator coordinator;
+    private final HttpClient client =
+            HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+
+    public TestCoordinator() {
+        this(TestModel.worker(), http(Duration.ofMinutes(1)), EngineSettings.defaults());
+    }
+
+    public TestCoordinator(FakeAttentionWorker worker, HttpSettings http, EngineSettings engine) {
+        this.worker = worker;
+        this.coordinator =
+                new Coordinator(new CoordinatorSettings(http, engine), worker, TestModel.model());
+        coordinator.start();
+    }
+
+    /// Settings for a test: a free port, and bodies of 1 MiB.
+    public static HttpSettings http(Duration requestTimeout) {
+        Duration patience = Duration.ofSeconds(20);
+        return new HttpSettings(
+                "127.0.0.1",
+                0,
+                100,
+                1 << 20,
+                64,
+                10_000_000,
+                10_000_000,
+                requestTimeout,
+                patience,
+                patience);
+    }
+
+    public static EngineSettings engine(int maxRunning, int maxQueued, int maxBufferedEvents) {
+        return new EngineSettings(
+                maxRunning,
+                maxQueued,
+                512,
+                maxBufferedEvents,
+                Duration.ofSeconds(60),
+                Duration.ofSeconds(20));
+    }
+
+    public FakeAttentionWorker worker() {
+        return worker;
+    }
+
+    public Coordinator coordinator() {
+        return coordinator;
+    }
+
+    public int port() {
+        return coordinator.port();
+    }
+
+    public Reply get(String path) throws Exception {
+        return Reply.of(client.send(request(path).GET().build(), BodyHandlers.ofString()));
+    }
+
+    public Reply post(String path, String body) throws Exception {
+        return post(path, body, "application/json");
+    }
+
+    public Reply post(String path, String body, String contentType) throws Exception {
+        return Reply.of(client.send(postOf(path, body, contentType), BodyHandlers.ofString()));
+    }
+
+    public CompletableFuture<Reply> postAsync(String path, String body) {
+        return client.sendAsync(postOf(path, body, "application/json"), BodyHandlers.ofString())
+                .thenApply(Reply::of);
+    }
+
+    /// Returns with the headers; the body can be read or closed.
+    public HttpResponse<InputStream> postForStream(String path, String body) throws Exception {
+        return client.send(postOf(path, body, "application/json"), BodyHandlers.ofInputStream());
+    }
+
+    /// The bytes of a request, for a test that needs the socket.
+    public byte[] rawPost(String path, String body) {
+        byte[] json = body.replace('\'', '"').getBytes(StandardCharsets.UTF_8);
+        String head =
+                "POST "
+                        + path
+                        + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                        + "Content-Length: "
+                        + json.length
+                        + "\r\n\r\n";
+        return (head + new String(json, StandardCharsets.UTF_8)).getBytes(StandardCharsets.UTF_8);
+    }
+
+    /// Asks for readiness until the status is this one.
+    public void awaitReadiness(int status) throws Exception {
+        while (get("/health/ready").status() != status) {
+            Thread.onSpinWait();
+        }
+    }
+
+    @Override
+    public void close() {
+        worker.releaseAll();
+        coordinator.close();
+        client.close();
+    }
+
+    private HttpRequest postOf(String path, String body, String contentType) {
+        return request(path)
+                .header("content-type", contentType)
+                .POST(HttpRequest.BodyPublishers.ofString(body.replace('\'', '"')))
+                .build();
+    }
+
+    private HttpRequest.Builder request(String path) {
+        return HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port() + path))
+                .timeout(Duration.ofSeconds(30));
+    }
+
+    /// What came back.
+    public record Reply(int status, HttpResponse<?> response, String body) {
+        static Reply of(HttpResponse<String> response) {
+            return new Reply(response.statusCode(), response, response.body());
+        }
+
+        public String header(String name) {
+            return response.headers().firstValue(name).orElse("none");
+        }
+
+        public JsonNode json() throws Exception {
+            return JSON.readTree(body);
+        }
+
+        public String message() throws Exception {
+            return json().path("error").path("message").asText();
+        }
+
+        /// The JSON of every server-sent event but `[DONE]`.
+        public List<JsonNode> events() throws Exception {
+            List<JsonNode> events = new ArrayList<>();
+            for (String event : body.split("\n\n", -1)) {
+                if (event.isEmpty() || event.equals("data: [DONE]")) {
+                    continue;
+                }
+                if (!event.startsWith("data: ")) {
+                    throw new AssertionError("not an event: " + event);
+                }
+                events.add(JSON.readTree(event.substring("data: ".length())));
+            }
+            return events;
+        }
+    }
+}

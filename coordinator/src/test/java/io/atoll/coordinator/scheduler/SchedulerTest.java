@@ -1,0 +1,256 @@
+package io.atoll.coordinator.scheduler;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.atoll.attention.step.SamplingParameters;
+import io.atoll.attention.step.SequenceOptions;
+import io.atoll.attention.step.StepPlan;
+import io.atoll.attention.step.StepPlan.SequenceRows;
+import io.atoll.coordinator.scheduler.Decision.Ended;
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+final class SchedulerTest {
+    private static final long FAR = Long.MAX_VALUE / 2;
+    private static final Failure FULL = new Failure(ErrorCode.OVERLOADED, "no blocks");
+    private static final Failure BROKEN = new Failure(ErrorCode.NO_LIVE_REPLICA, "expert=3");
+    private static final Failure GONE = new Failure(ErrorCode.CANCELLED, "gone");
+
+    private final Scheduler scheduler =
+            new Scheduler(new SchedulerLimits(3, 8, Duration.ofSeconds(1)), 1);
+
+    @Test
+    void nothingToDoIsIdle() {
+        assertInstanceOf(Decision.Idle.class, next().next());
+    }
+
+    @Test
+    void arrivalIsOpenedThenPrefilledThenDecoded() {
+        Decision.Open open = assertInstanceOf(Decision.Open.class, next(arrived(7, 3)).next());
+        assertEquals(7, open.sequenceId());
+        assertEquals(3, open.options().promptTokens());
+
+        StepPlan prefill = plan(next(new Event.Opened(7)));
+        assertEquals(
+                List.of(new SequenceRows(7, 0, new int[] {0, 1, 2}, true)), prefill.sequences());
+
+        StepPlan decode = plan(next(new Event.StepCompleted(Map.of(7L, 42))));
+        assertEquals(List.of(new SequenceRows(7, 3, new int[] {42}, true)), decode.sequences());
+        assertEquals(prefill.stepId() + 1, decode.stepId());
+    }
+
+    @Test
+    void longPromptIsCutAtTheBudgetAndSampledOnlyAtItsEnd() {
+        next(arrived(1, 20));
+        StepPlan first = plan(next(new Event.Opened(1)));
+        StepPlan second = plan(next(new Event.StepCompleted(Map.of())));
+        StepPlan third = plan(next(new Event.StepCompleted(Map.of())));
+        assertRows(first.sequences().getFirst(), 0, 8, false);
+        assertRows(second.sequences().getFirst(), 8, 8, false);
+        assertRows(third.sequences().getFirst(), 16, 4, true);
+    }
+
+    @Test
+    void severalPromptsShareAStepInTheOrderOfArrival() {
+        StepPlan plan = openAll(arrived(1, 3), arrived(2, 3), arrived(3, 5));
+        assertRows(plan.sequences().get(0), 0, 3, true);
+        assertRows(plan.sequences().get(1), 0, 3, true);
+        assertRows(plan.sequences().get(2), 0, 2, false);
+    }
+
+    @Test
+    void decodingSequencesGoBeforePrompts() {
+        next(arrived(1, 20));
+        plan(next(new Event.Opened(1)));
+        next(new Event.StepCompleted(Map.of()), arrived(2, 2));
+        StepPlan plan =
+                plan(next(new Event.Opened(2))); // 8 rows of prompt 1, none left for prompt 2
+        assertEquals(1, plan.sequences().size());
+        plan = plan(next(new Event.StepCompleted(Map.of()))); // prompt 1 ends, prompt 2 fits
+        assertEquals(2, plan.sequences().size());
+        next(new Event.StepCompleted(Map.of(1L, 5, 2L, 6)), arrived(3, 20));
+        plan = plan(next(new Event.Opened(3)));
+        assertRows(plan.sequences().get(0), 20, 1, true);
+        assertRows(plan.sequences().get(1), 2, 1, true);
+        assertRows(plan.sequences().get(2), 0, 6, false);
+    }
+
+    @Test
+    void sequenceWithoutANextTokenIsComplete() {
+        openAll(arrived(1, 2));
+        Decision decision = next(new Event.StepCompleted(Map.of()));
+        assertEquals(List.of(new Ended(1, true, Optional.empty())), decision.ended());
+        assertInstanceOf(Decision.Idle.class, decision.next());
+    }
+
+    @Test
+    void arrivalBeyondMaxRunningWaitsForAnEnd() {
+        openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
+        plan(next(new Event.StepCompleted(Map.of(1L, 5, 2L, 5, 3L, 5)), arrived(4, 1)));
+        Decision decision = next(new Event.StepCompleted(Map.of(1L, 5, 3L, 5)));
+        assertEquals(List.of(new Ended(2, true, Optional.empty())), decision.ended());
+        assertEquals(4, assertInstanceOf(Decision.Open.class, decision.next()).sequenceId());
+    }
+
+    @Test
+    void fullWorkerIsAskedAgainWhenASequenceEnds() {
+        openAll(arrived(1, 1));
+        next(new Event.StepCompleted(Map.of(1L, 5)), arrived(2, 1));
+        assertEquals(1, plan(next(new Event.OpenRefused(2, FULL))).sequences().size());
+        plan(next(new Event.StepCompleted(Map.of(1L, 5)), arrived(3, 1))); // 3 does not overtake 2
+        Decision decision = next(new Event.StepCompleted(Map.of()));
+        assertEquals(2, assertInstanceOf(Decision.Open.class, decision.next()).sequenceId());
+    }
+
+    @Test
+    void sequenceThatNeverFitsFailsInsteadOfWaitingForever() {
+        next(arrived(1, 1));
+        Decision decision = next(new Event.OpenRefused(1, FULL));
+        assertEquals(List.of(new Ended(1, false, Optional.of(FULL))), decision.ended());
+    }
+
+    @Test
+    void failedStepEndsItsSequencesAndNoOthers() {
+        next(arrived(1, 8));
+        plan(next(new Event.Opened(1)));
+        next(new Event.StepCompleted(Map.of(1L, 5)), arrived(2, 20));
+        next(new Event.Opened(2), arrived(3, 20));
+        plan(next(new Event.Opened(3))); // row of 1, 7 rows of 2, none of 3
+        Decision decision = next(new Event.StepFailed(BROKEN));
+        assertEquals(
+                List.of(
+                        new Ended(1, true, Optional.of(BROKEN)),
+                        new Ended(2, true, Optional.of(BROKEN))),
+                decision.ended());
+        assertEquals(3, plan(decision).sequences().getFirst().sequenceId());
+    }
+
+    @Test
+    void cancelledSequenceGetsNoMoreRows() {
+        openAll(arrived(1, 2), arrived(2, 2));
+        Decision decision =
+                next(new Event.StepCompleted(Map.of(1L, 5, 2L, 6)), new Event.Cancelled(1, GONE));
+        assertEquals(List.of(new Ended(1, true, Optional.of(GONE))), decision.ended());
+        assertEquals(1, plan(decision).sequences().size());
+        assertEquals(2, plan(decision).sequences().getFirst().sequenceId());
+    }
+
+    @Test
+    void cancelledWhileQueuedWasNeverOpen() {
+        openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
+        next(new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)), arrived(4, 1));
+        Decision decision =
+                next(
+                        new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)),
+                        new Event.Cancelled(4, GONE));
+        assertEquals(List.of(new Ended(4, false, Optional.of(GONE))), decision.ended());
+    }
+
+    @Test
+    void cancellingAnEndedSequenceIsIgnored() {
+        openAll(arrived(1, 1));
+        next(new Event.StepCompleted(Map.of()));
+        assertEquals(List.of(), next(new Event.Cancelled(1, GONE)).ended());
+    }
+
+    @Test
+    void deadlineEndsARunningAndAQueuedSequence() {
+        openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
+        Event late = new Event.Arrived(4, prompt(1), options(1), 1000);
+        next(new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)), late);
+        Decision before = at(999, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)));
+        assertEquals(List.of(), before.ended());
+        Decision after = at(1000, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)));
+        assertEquals(1, after.ended().size());
+        assertEquals(4, after.ended().getFirst().sequenceId());
+        assertFalse(after.ended().getFirst().open());
+        assertEquals(
+                ErrorCode.DEADLINE_EXCEEDED,
+                after.ended().getFirst().failure().orElseThrow().code());
+        Decision atEnd = at(FAR, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)));
+        assertEquals(3, atEnd.ended().stream().filter(Ended::open).count());
+    }
+
+    @Test
+    void unavailableWorkerFailsWhatWaits() {
+        openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
+        next(new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)), arrived(4, 1));
+        Decision decision =
+                next(
+                        new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)),
+                        new Event.Unavailable(BROKEN));
+        assertEquals(List.of(new Ended(4, false, Optional.of(BROKEN))), decision.ended());
+        assertEquals(3, plan(decision).sequences().size());
+    }
+
+    @Test
+    void unansweredDecisionIsABug() {
+        openAll(arrived(1, 1));
+        assertThrows(IllegalStateException.class, () -> next());
+    }
+
+    @Test
+    void budgetBelowMaxRunningIsRefused() {
+        var refused =
+                assertThrows(
+                        IllegalArgumentException.class,
+                        () -> new SchedulerLimits(9, 8, Duration.ofSeconds(1)));
+        assertTrue(refused.getMessage().contains("8 < 9"), refused.getMessage());
+    }
+
+    /// Lets every arrival be opened and gives the step that follows.
+    private StepPlan openAll(Event... arrivals) {
+        Decision decision = next(arrivals);
+        while (decision.next() instanceof Decision.Open open) {
+            decision = next(new Event.Opened(open.sequenceId()));
+        }
+        return plan(decision);
+    }
+
+    private Decision next(Event... events) {
+        return at(0, events);
+    }
+
+    private Decision at(long nowNanos, Event... events) {
+        return scheduler.next(nowNanos, List.of(events));
+    }
+
+    private static StepPlan plan(Decision decision) {
+        return assertInstanceOf(Decision.Run.class, decision.next()).plan();
+    }
+
+    private static void assertRows(SequenceRows rows, int first, int count, boolean sample) {
+        assertEquals(first, rows.firstPosition());
+        assertEquals(count, rows.tokens().length);
+        assertEquals(sample, rows.sample());
+        if (count > 1) {
+            assertArrayEquals(IntStream.range(first, first + count).toArray(), rows.tokens());
+        }
+    }
+
+    private static Event arrived(long id, int promptTokens) {
+        return new Event.Arrived(id, prompt(promptTokens), options(promptTokens), FAR);
+    }
+
+    private static int[] prompt(int tokens) {
+        int[] prompt = new int[tokens];
+        Arrays.setAll(prompt, i -> i);
+        return prompt;
+    }
+
+    private static SequenceOptions options(int promptTokens) {
+        return new SequenceOptions(promptTokens, promptTokens + 100, SamplingParameters.GREEDY);
+    }
+}

@@ -1,0 +1,161 @@
+package io.atoll.coordinator.sequence;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.atoll.attention.step.SamplingParameters;
+import io.atoll.attention.step.SequenceOptions;
+import io.atoll.coordinator.TestModel;
+import io.atoll.proto.ErrorCode;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+final class SequenceTest {
+    private final List<GenerationEvent> events = new ArrayList<>();
+    private int room = Integer.MAX_VALUE;
+
+    @Test
+    void stopTokenEndsTheAnswerAndHasNoText() {
+        Sequence sequence = sequence(100, List.of(), OutputFormat.PLAIN);
+        assertTrue(play(sequence, TestModel.tokens("Hi there")));
+        assertFalse(sequence.accept(TestModel.END_OF_TURN, 0));
+        assertEquals("Hi there", content());
+        assertEquals(FinishReason.STOP, end().reason());
+        assertEquals(TestModel.tokens("Hi there").length + 1, end().stats().outputTokens());
+    }
+
+    @Test
+    void lastTokenAllowedEndsTheAnswer() {
+        Sequence sequence = sequence(2, List.of(), OutputFormat.PLAIN);
+        assertTrue(sequence.accept(10, 0));
+        assertFalse(sequence.accept(11, 0));
+        assertEquals(FinishReason.LENGTH, end().reason());
+        assertArrayEquals(new int[] {10, 11}, end().tokens());
+    }
+
+    @Test
+    void stopStringAtTheLastTokenCountsAsAStop() {
+        int[] tokens = TestModel.tokens("say STOP");
+        Sequence sequence = sequence(tokens.length, List.of("STOP"), OutputFormat.PLAIN);
+        assertFalse(play(sequence, tokens));
+        assertEquals(FinishReason.STOP, end().reason());
+        assertEquals("say ", content());
+    }
+
+    @Test
+    void heldBackTextIsSentWhenTheAnswerIsCut() {
+        int[] tokens = TestModel.tokens("say STO");
+        Sequence sequence = sequence(tokens.length, List.of("STOP"), OutputFormat.PLAIN);
+        assertFalse(play(sequence, tokens));
+        assertEquals(FinishReason.LENGTH, end().reason());
+        assertEquals("say STO", content());
+    }
+
+    @Test
+    void characterCutByTheLengthBecomesAReplacementCharacter() {
+        int[] duck = TestModel.tokens("🦆");
+        assertTrue(duck.length > 1, "must be split over tokens");
+        Sequence sequence = sequence(1, List.of(), OutputFormat.PLAIN);
+        assertFalse(play(sequence, Arrays.copyOf(duck, 1)));
+        assertEquals("\uFFFD", content());
+    }
+
+    @Test
+    void reasoningIsCountedUntilTheAnswerBegins() {
+        int[] thought = TestModel.tokens("hm hm\n</think>\n\n");
+        int[] said = TestModel.tokens("Yes!");
+        Sequence sequence = sequence(100, List.of(), OutputFormat.CHAT_REASONING);
+        play(sequence, thought);
+        play(sequence, said);
+        sequence.accept(TestModel.END_OF_TURN, 0);
+        assertEquals("Yes!", content());
+        assertEquals(thought.length, end().stats().reasoningTokens());
+        assertEquals(thought.length + said.length + 1, end().stats().outputTokens());
+    }
+
+    @Test
+    void sinkWithoutRoomEndsTheSequence() {
+        Sequence sequence = sequence(100, List.of(), OutputFormat.PLAIN);
+        room = 1;
+        int[] tokens = TestModel.tokens("one two three");
+        assertTrue(sequence.accept(tokens[0], 0));
+        assertFalse(sequence.accept(tokens[1], 0));
+        var failed = assertInstanceOf(GenerationEvent.Failed.class, events.getLast());
+        assertEquals(ErrorCode.CANCELLED, failed.failure().code());
+    }
+
+    @Test
+    void statsHoldTheTimesSinceArrival() {
+        Sequence sequence = sequence(3, List.of(), OutputFormat.PLAIN);
+        sequence.started(seconds(11));
+        sequence.accept(10, seconds(12));
+        sequence.accept(11, seconds(13));
+        sequence.accept(12, seconds(14));
+        GenerationStats stats = end().stats();
+        assertEquals(Duration.ofSeconds(1), stats.queued());
+        assertEquals(Duration.ofSeconds(2), stats.timeToFirstToken());
+        assertEquals(Duration.ofSeconds(4), stats.total());
+        assertEquals(1.0, stats.tokensPerSecond());
+    }
+
+    @Test
+    void optionsReserveThePromptAndTheLongestAnswer() {
+        assertEquals(
+                new SequenceOptions(2, 9, SamplingParameters.GREEDY),
+                sequence(7, List.of(), OutputFormat.PLAIN).options());
+    }
+
+    private Sequence sequence(int maxOutputTokens, List<String> stops, OutputFormat format) {
+        GenerationRequest request =
+                new GenerationRequest(
+                        new int[] {1, 2},
+                        maxOutputTokens,
+                        SamplingParameters.GREEDY,
+                        Set.of(TestModel.END_OF_TURN),
+                        stops,
+                        format,
+                        Duration.ofSeconds(1));
+        return new Sequence(
+                1, request, TestModel.model().outputText(request), this::offer, seconds(10));
+    }
+
+    private boolean offer(GenerationEvent event) {
+        if (!(event instanceof GenerationEvent.End) && events.size() >= room) {
+            return false;
+        }
+        return events.add(event);
+    }
+
+    private static boolean play(Sequence sequence, int[] tokens) {
+        boolean goesOn = true;
+        for (int token : tokens) {
+            goesOn = sequence.accept(token, 0);
+        }
+        return goesOn;
+    }
+
+    private String content() {
+        StringBuilder content = new StringBuilder();
+        for (GenerationEvent event : events) {
+            if (event instanceof GenerationEvent.Text text) {
+                content.append(text.content());
+            }
+        }
+        return content.toString();
+    }
+
+    private GenerationEvent.Finished end() {
+        return assertInstanceOf(GenerationEvent.Finished.class, events.getLast());
+    }
+
+    private static long seconds(long seconds) {
+        return Duration.ofSeconds(seconds).toNanos();
+    }
+}
