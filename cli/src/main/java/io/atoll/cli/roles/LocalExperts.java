@@ -14,7 +14,7 @@ import java.util.Optional;
 
 /// All experts in this process: an expert worker's engine, without the wire. The sums are the same bits.
 ///
-/// A dispatch computes at once, on the caller's threads, which would otherwise wait for it.
+/// A dispatch is only remembered; the combine computes, on the caller's threads, which would otherwise wait.
 public final class LocalExperts implements RoutedExperts {
     private final ExpertStore store;
     private final ExpertEngine engine;
@@ -42,22 +42,29 @@ public final class LocalExperts implements RoutedExperts {
             MemorySegment expertIds,
             MemorySegment weights,
             long deadlineNanos) {
-        reserve((long) rows * hidden * Long.BYTES);
+        return out -> combine(layer, rows, x, expertIds, weights, out);
+    }
+
+    private Optional<Failure> combine(
+            int layer,
+            int rows,
+            MemorySegment x,
+            MemorySegment expertIds,
+            MemorySegment weights,
+            MemorySegment out) {
+        int values = Math.multiplyExact(rows, hidden);
+        reserve((long) values * Long.BYTES);
         engine.begin(layer);
         int job = engine.addFloats(rows, x, expertsPerToken, expertIds, weights, sums);
         engine.run();
         if (!engine.isFinite(job)) {
-            Failure failure =
+            return Optional.of(
                     new Failure(
                             ErrorCode.NON_FINITE_OUTPUT,
-                            "an expert's output is not finite or past the grid: layer=" + layer);
-            return _ -> Optional.of(failure);
+                            "an expert's output is not finite or past the grid: layer=" + layer));
         }
-        return out -> {
-            kernels.combineToFloat(
-                    sums, out, Math.multiplyExact(rows, hidden), ExpertWorker.FRACTION_BITS);
-            return Optional.empty();
-        };
+        kernels.combineToFloat(sums, out, values, ExpertWorker.FRACTION_BITS);
+        return Optional.empty();
     }
 
     private void reserve(long bytes) {

@@ -112,7 +112,7 @@ public final class DemoCommand implements Callable<Integer> {
         screen.note(
                 String.format(
                         Locale.ROOT,
-                        "  %-6s %-22s %-12s %10s %9s %10s %14s",
+                        "  %-6s %-22s %8s %10s %9s %10s %14s",
                         "worker",
                         "address",
                         "experts",
@@ -124,10 +124,10 @@ public final class DemoCommand implements Callable<Integer> {
             long dispatches = worker.path("dispatches").asLong();
             System.out.printf(
                     Locale.ROOT,
-                    "  %-6s %-22s %-12s %10d %9d %7.0f ms %11.0f us%n",
+                    "  %-6s %-22s %8d %10d %9d %7.0f ms %11.0f us%n",
                     worker.path("name").asText(),
                     worker.path("address").asText(),
-                    worker.path("experts").asText(),
+                    worker.path("experts").asInt(),
                     dispatches,
                     worker.path("rows").asLong(),
                     worker.path("compute_nanos").asLong() / 1e6,

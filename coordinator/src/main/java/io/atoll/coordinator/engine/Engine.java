@@ -1,6 +1,7 @@
 package io.atoll.coordinator.engine;
 
 import io.atoll.attention.step.AttentionWorker;
+import io.atoll.attention.step.ExpertWorkerStatus;
 import io.atoll.attention.step.AttentionWorkerInfo;
 import io.atoll.attention.step.StepOutcome;
 import io.atoll.attention.step.StepPlan;
@@ -92,6 +93,11 @@ public final class Engine implements AutoCloseable {
 
     public void start() {
         thread.start();
+    }
+
+    /// The expert workers behind the attention worker, and what they have done.
+    public List<ExpertWorkerStatus> expertWorkers() {
+        return worker.expertWorkers();
     }
 
     /// Why a request would be refused now, if it would for other reasons than its own or a full queue.

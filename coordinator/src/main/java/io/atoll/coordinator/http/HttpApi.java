@@ -1,5 +1,6 @@
 package io.atoll.coordinator.http;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.common.AggregatedHttpResponse;
 import com.linecorp.armeria.common.HttpMethod;
@@ -15,6 +16,7 @@ import com.linecorp.armeria.server.ServerErrorHandler;
 import com.linecorp.armeria.server.ServiceConfig;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import io.atoll.attention.step.AttentionWorkerInfo;
+import io.atoll.attention.step.ExpertWorkerStatus;
 import io.atoll.coordinator.engine.Engine;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.proto.ErrorCode;
@@ -23,6 +25,7 @@ import java.net.InetSocketAddress;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
@@ -74,6 +77,7 @@ public final class HttpApi implements AutoCloseable {
                                         engine, completions, settings, json, errors, threads))
                         .service("/v1/models", this::models)
                         .serviceUnder("/v1/models/", this::model)
+                        .service("/cluster/workers", this::workers)
                         .service("/health/live", this::live)
                         .service("/health/ready", this::ready)
                         .serviceUnder("/", HttpApi::unknown)
@@ -127,6 +131,33 @@ public final class HttpApi implements AutoCloseable {
                 .put("created", startedSeconds)
                 .put("owned_by", "atoll")
                 .put("max_model_len", info.maxSequenceTokens());
+    }
+
+    /// The expert workers and what they have done.
+    private HttpResponse workers(ServiceRequestContext context, HttpRequest request) {
+        GenerationService.requireMethod(request, HttpMethod.GET);
+        return HttpResponse.of(
+                CompletableFuture.supplyAsync(
+                        () -> {
+                            ObjectNode list = json.object();
+                            ArrayNode workers = list.putArray("workers");
+                            for (ExpertWorkerStatus worker : engine.expertWorkers()) {
+                                workers.addObject()
+                                        .put("name", worker.name())
+                                        .put("address", worker.address())
+                                        .put("live", worker.live())
+                                        .put("experts", worker.experts())
+                                        .put("dispatches", worker.dispatches())
+                                        .put("rows", worker.rows())
+                                        .put("bytes_sent", worker.bytesSent())
+                                        .put("bytes_received", worker.bytesReceived())
+                                        .put("compute_nanos", worker.computeNanos())
+                                        .put("round_trip_nanos", worker.roundTripNanos())
+                                        .put("failures", worker.failures());
+                            }
+                            return ok(json.write(list)).toHttpResponse();
+                        },
+                        threads));
     }
 
     /// The process answers; nothing more.
