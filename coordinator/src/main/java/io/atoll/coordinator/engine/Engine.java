@@ -207,7 +207,7 @@ public final class Engine implements AutoCloseable {
 
     private void loop() {
         List<Event> events = new ArrayList<>();
-        boolean idle = true;
+        boolean idle = false; // the first look at the worker comes before the first wait
         while (!(stopping && (live.isEmpty() || drainUntilNanos - System.nanoTime() <= 0))) {
             try {
                 takeCommands(events, idle);

@@ -28,6 +28,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 
 /// The HTTP server: which path is answered by what.
 public final class HttpApi implements AutoCloseable {
@@ -37,6 +38,7 @@ public final class HttpApi implements AutoCloseable {
     private final Json json;
     private final Errors errors;
     private final long startedSeconds;
+    private final Duration writeTimeout;
     private final ExecutorService threads;
     private final Server server;
 
@@ -51,6 +53,7 @@ public final class HttpApi implements AutoCloseable {
         this.errors = new Errors(json);
         AnswerHeaders headers = new AnswerHeaders(model, info, Clock.systemUTC());
         this.startedSeconds = headers.nowSeconds();
+        this.writeTimeout = settings.writeTimeout();
         this.threads =
                 Executors.newThreadPerTaskExecutor(
                         Thread.ofVirtual().name("atoll-http-", 0).factory());
@@ -62,8 +65,6 @@ public final class HttpApi implements AutoCloseable {
                 Server.builder()
                         .bossGroupFactory(AcceptorGroup::new)
                         .http(new InetSocketAddress(settings.host(), settings.port()))
-                        // A stop lets answers that are written get to their clients.
-                        .gracefulShutdownTimeout(Duration.ofMillis(50), settings.writeTimeout())
                         .disableServerHeader()
                         .maxNumConnections(settings.maxConnections())
                         .maxRequestLength(settings.maxBodyBytes())
@@ -97,11 +98,20 @@ public final class HttpApi implements AutoCloseable {
         return server.activeLocalPort();
     }
 
-    /// Stops listening and closes every connection. The engine's requests should have ended before.
+    /// Lets the answers under way get to their clients, then stops listening and closes every connection. The engine should
+    /// have stopped before, so that no answer is far from its end.
     @Override
     public void close() {
+        threads.shutdown();
+        try {
+            if (!threads.awaitTermination(writeTimeout.toNanos(), TimeUnit.NANOSECONDS)) {
+                threads.shutdownNow();
+            }
+        } catch (InterruptedException e) {
+            threads.shutdownNow();
+            Thread.currentThread().interrupt();
+        }
         server.stop().join();
-        threads.shutdownNow();
     }
 
     static AggregatedHttpResponse ok(String body) {
