@@ -57,7 +57,10 @@ final class ClusterOptions {
         Path path =
                 model.or(file::model)
                         .orElseThrow(
-                                () -> usage("which model? Give --model DIR or `model:` in --config"));
+                                () ->
+                                        usage(
+                                                "which model? Give --model DIR or `model:` in"
+                                                        + " --config"));
         if (!Files.isDirectory(path)) {
             throw usage("the model's directory " + path + " does not exist");
         }

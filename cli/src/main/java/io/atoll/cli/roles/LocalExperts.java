@@ -25,8 +25,7 @@ public final class LocalExperts implements RoutedExperts {
     private MemorySegment sums = MemorySegment.NULL; // int64 [rows, hidden]
 
     /// @param store owned from here on
-    public LocalExperts(
-            ExpertStore store, Kernels kernels, ComputePool pool, int expertsPerToken) {
+    public LocalExperts(ExpertStore store, Kernels kernels, ComputePool pool, int expertsPerToken) {
         this.store = store;
         this.kernels = kernels;
         this.expertsPerToken = expertsPerToken;

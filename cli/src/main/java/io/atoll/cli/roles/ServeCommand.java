@@ -14,7 +14,8 @@ import picocli.CommandLine.Parameters;
 /// Every role in one process.
 @Command(
         name = "serve",
-        description = "Serve a model from this process alone: coordinator, attention stack, experts.",
+        description =
+                "Serve a model from this process alone: coordinator, attention stack, experts.",
         footer = {"", "Example:", "  atoll serve demo-model --listen 127.0.0.1:8000"})
 public final class ServeCommand implements Callable<Integer> {
     @Mixin private ClusterOptions options;
@@ -28,7 +29,8 @@ public final class ServeCommand implements Callable<Integer> {
     @Option(
             names = "--listen",
             paramLabel = "HOST:PORT",
-            description = "Where the API listens; port 0 takes a free one. Default: 127.0.0.1:8000.")
+            description =
+                    "Where the API listens; port 0 takes a free one. Default: 127.0.0.1:8000.")
     private Optional<String> listen;
 
     @Override
@@ -42,7 +44,8 @@ public final class ServeCommand implements Callable<Integer> {
         try (Serving serving = Serving.everything(model, file, options.kernels(file))) {
             HostPort address = serving.address();
             System.out.println(serving.kernels());
-            System.out.println("model " + serving.modelName() + ", API at " + serving.url() + "/v1");
+            System.out.println(
+                    "model " + serving.modelName() + ", API at " + serving.url() + "/v1");
             RoleProcess.serve("serve", address, options.stopWithStdin(), serving);
         }
         return 0;

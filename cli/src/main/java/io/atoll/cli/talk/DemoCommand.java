@@ -62,7 +62,8 @@ public final class DemoCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Path directory = Files.createTempDirectory("atoll-demo-");
-        screen.note("starting two expert workers and a coordinator; their logs are in " + directory);
+        screen.note(
+                "starting two expert workers and a coordinator; their logs are in " + directory);
         LocalCluster.Plan plan =
                 LocalCluster.Plan.even(model.orElseGet(AtollHome::demoModel), 2, port);
         CountDownLatch interrupted = new CountDownLatch(1);
@@ -94,7 +95,10 @@ public final class DemoCommand implements Callable<Integer> {
         ObjectNode request = JSON.createObjectNode();
         request.put("model", model).put("temperature", 0).put("max_tokens", 200);
         request.putObject("chat_template_kwargs").put("enable_thinking", question.thinking());
-        request.putArray("messages").addObject().put("role", "user").put("content", question.text());
+        request.putArray("messages")
+                .addObject()
+                .put("role", "user")
+                .put("content", question.text());
         if (question.tool()) {
             request.set("tools", JSON.readTree(WEATHER_TOOL));
         }
@@ -138,11 +142,13 @@ public final class DemoCommand implements Callable<Integer> {
     private void invite(URI url, String model, Path directory) {
         System.out.println();
         screen.heading("The endpoint is " + url + "/v1");
-        System.out.println("  curl " + url + "/v1/chat/completions -H 'Content-Type: application/json' \\");
+        System.out.println(
+                "  curl " + url + "/v1/chat/completions -H 'Content-Type: application/json' \\");
         System.out.println(
                 "    -d '{\"model\": \""
                         + model
-                        + "\", \"messages\": [{\"role\": \"user\", \"content\": \"Who are you?\"}]}'");
+                        + "\", \"messages\": [{\"role\": \"user\", \"content\": \"Who are"
+                        + " you?\"}]}'");
         System.out.println("  ./atoll chat --url " + url);
         screen.note("Ctrl-C stops everything; logs are in " + directory);
     }

@@ -48,7 +48,8 @@ final class Endpoint {
         }
         if (model.isPresent() && !Files.isDirectory(model.get())) {
             throw new ParameterException(
-                    command.commandLine(), "the model's directory " + model.get() + " does not exist");
+                    command.commandLine(),
+                    "the model's directory " + model.get() + " does not exist");
         }
         Optional<Serving> server =
                 model.isPresent() ? Optional.of(Serving.onLoopback(model.get())) : Optional.empty();

@@ -1,8 +1,8 @@
 package io.atoll.coordinator.engine;
 
 import io.atoll.attention.step.AttentionWorker;
-import io.atoll.attention.step.ExpertWorkerStatus;
 import io.atoll.attention.step.AttentionWorkerInfo;
+import io.atoll.attention.step.ExpertWorkerStatus;
 import io.atoll.attention.step.StepOutcome;
 import io.atoll.attention.step.StepPlan;
 import io.atoll.coordinator.scheduler.Decision;
