@@ -1,8 +1,11 @@
 package io.atoll.kernels;
 
+import io.atoll.kernels.nativecode.NativeKernels;
 import io.atoll.kernels.scalar.ScalarKernels;
+import io.atoll.kernels.vector.VectorKernels;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /// Picks the kernel family of a process at its start.
 public final class KernelLibrary {
@@ -18,13 +21,13 @@ public final class KernelLibrary {
     public static Kernels select(Optional<String> forced) {
         List<KernelClass> available = available();
         if (forced.isEmpty()) {
-            return create(available.getLast());
+            return create(available.getLast()).orElseThrow();
         }
         String label = forced.get();
         for (KernelClass candidate : available.reversed()) {
             boolean isC = candidate.compareTo(KernelClass.C_GENERIC) >= 0;
             if (candidate.label().equals(label) || (isC && label.equals(BEST_C))) {
-                return create(candidate);
+                return create(candidate).orElseThrow();
             }
         }
         throw new KernelUnavailableException(label, available);
@@ -32,15 +35,20 @@ public final class KernelLibrary {
 
     /// The classes that run on this machine, slowest first.
     public static List<KernelClass> available() {
-        return List.of(KernelClass.SCALAR);
+        return Stream.of(KernelClass.values()).filter(c -> create(c).isPresent()).toList();
     }
 
-    private static Kernels create(KernelClass chosen) {
-        return switch (chosen) {
-            case SCALAR -> new ScalarKernels();
-            case VECTOR, C_GENERIC, C_NEON, C_AVX2, C_AVX512 ->
-                    throw new IllegalStateException("not built: " + chosen);
+    private static Optional<Kernels> create(KernelClass kernelClass) {
+        return switch (kernelClass) {
+            case SCALAR -> Optional.of(new ScalarKernels());
+            case VECTOR -> vector();
+            case C_GENERIC, C_NEON, C_AVX2, C_AVX512 -> NativeKernels.create(kernelClass);
         };
+    }
+
+    /// The module is incubating: it is there if the launcher adds it.
+    private static Optional<Kernels> vector() {
+        return ModuleLayer.boot().findModule("jdk.incubator.vector").map(_ -> new VectorKernels());
     }
 
     /// The line a process prints at its start.

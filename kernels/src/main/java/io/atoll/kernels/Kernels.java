@@ -13,9 +13,9 @@ import java.lang.foreign.MemorySegment;
 /// - **lanes**: 16 accumulators, element `i` goes to lane `i mod 16` in ascending order by `fma`, a length that is no
 ///   multiple of 16 padded with zeros; then lanes fold in halves: `l[i] += l[i + 8]`, `l[i] += l[i + 4]`, `l[i] += l[i + 2]`, `l[i] +=
 ///   l[i + 1]`.
-/// - **exp**: 0 below -87.3; above 88.3 the value at 88.3. `n = rint(x * 1.442695)`, `r = fma(n, -6.933594e-1, x)`, `r = fma(n,
+/// - **exp**: 0 below -87.3; above 88.3 the value at 88.3. `n = rint(x * 1.442695)`, `r = fma(n, -0.693359375, x)`, `r = fma(n,
 ///   2.1219444e-4, r)`, then Horner's scheme by `fma` with the coefficients 1.9875691e-4, 1.3981999e-3,
-///   8.333452e-3, 4.1665796e-2, 1.6666666e-1, 5e-1, 1, 1 of `r^7` to `r^0`, times `2^n`.
+///   8.333452e-3, 4.1665796e-2, 1.6666666e-1, 0.5, 1, 1 of `r^7` to `r^0`, times `2^n`.
 ///   Relative error below 2e-7.
 /// - **sigmoid(x)** is `1 / (1 + exp(-x))`; **silu(x)** is `x / (1 + exp(-x))`; division and square root are IEEE's.
 ///

@@ -9,7 +9,7 @@ public final class ScalarMath {
     public static final float LOG2_E = 1.442695f;
 
     /// `-ln 2` in two parts. The first has few bits, so its product with an integer is exact.
-    public static final float MINUS_LN2_HIGH = -6.933594e-1f;
+    public static final float MINUS_LN2_HIGH = -0x1.63p-1f;
 
     public static final float MINUS_LN2_LOW = 2.1219444e-4f;
 
@@ -25,7 +25,7 @@ public final class ScalarMath {
     public static final float EXP_5 = 8.333452e-3f;
     public static final float EXP_4 = 4.1665796e-2f;
     public static final float EXP_3 = 1.6666666e-1f;
-    public static final float EXP_2 = 5e-1f;
+    public static final float EXP_2 = 0.5f;
 
     private ScalarMath() {}
 

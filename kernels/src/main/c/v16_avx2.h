@@ -1,0 +1,155 @@
+/* v16 on AVX2 and FMA: two registers. */
+#include <immintrin.h>
+
+typedef struct {
+    __m256 a, b;
+} v16;
+
+INLINE v16 v_set1(float x) {
+    return (v16){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+INLINE v16 v_zero(void) {
+    return v_set1(0.0f);
+}
+INLINE v16 v_load(const float *p) {
+    return (v16){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
+INLINE void v_store(float *p, v16 v) {
+    _mm256_storeu_ps(p, v.a);
+    _mm256_storeu_ps(p + 8, v.b);
+}
+/* The first n lanes, zeros behind. */
+INLINE v16 v_load_n(const float *p, int n) {
+    float lanes[16] = {0};
+    memcpy(lanes, p, (size_t)n * sizeof(float));
+    return v_load(lanes);
+}
+INLINE void v_store_n(float *p, v16 v, int n) {
+    float lanes[16];
+    v_store(lanes, v);
+    memcpy(p, lanes, (size_t)n * sizeof(float));
+}
+INLINE __m256 v_half_bf16(const uint16_t *p) {
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+INLINE v16 v_load_bf16(const uint16_t *p) {
+    return (v16){v_half_bf16(p), v_half_bf16(p + 8)};
+}
+INLINE v16 v_fma(v16 x, v16 y, v16 z) {
+    return (v16){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+}
+INLINE v16 v_add(v16 x, v16 y) {
+    return (v16){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)};
+}
+INLINE v16 v_sub(v16 x, v16 y) {
+    return (v16){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)};
+}
+INLINE v16 v_mul(v16 x, v16 y) {
+    return (v16){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)};
+}
+INLINE v16 v_div(v16 x, v16 y) {
+    return (v16){_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)};
+}
+INLINE v16 v_abs(v16 x) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return (v16){_mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b)};
+}
+INLINE v16 v_neg(v16 x) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return (v16){_mm256_xor_ps(sign, x.a), _mm256_xor_ps(sign, x.b)};
+}
+INLINE v16 v_max(v16 x, v16 y) {
+    return (v16){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)};
+}
+INLINE v16 v_select_gt(v16 x, v16 y, v16 yes, v16 no) {
+    return (v16){_mm256_blendv_ps(no.a, yes.a, _mm256_cmp_ps(x.a, y.a, _CMP_GT_OQ)),
+                 _mm256_blendv_ps(no.b, yes.b, _mm256_cmp_ps(x.b, y.b, _CMP_GT_OQ))};
+}
+INLINE int v_any_gt(v16 x, v16 y) {
+    const __m256 a = _mm256_cmp_ps(x.a, y.a, _CMP_GT_OQ), b = _mm256_cmp_ps(x.b, y.b, _CMP_GT_OQ);
+    return _mm256_movemask_ps(_mm256_or_ps(a, b)) != 0;
+}
+INLINE __m256 v_half_power_of_two(__m256 shifted) {
+    const __m256i biased = _mm256_add_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+/* 2^n from the float 1.5 * 2^23 + n. */
+INLINE v16 v_power_of_two(v16 shifted) {
+    return (v16){v_half_power_of_two(shifted.a), v_half_power_of_two(shifted.b)};
+}
+/* The contract's fold of the lanes. */
+INLINE float v_fold(v16 v) {
+    const __m256 l8 = _mm256_add_ps(v.a, v.b);
+    const __m128 l4 = _mm_add_ps(_mm256_castps256_ps128(l8), _mm256_extractf128_ps(l8, 1));
+    const __m128 l2 = _mm_add_ps(l4, _mm_movehl_ps(l4, l4));
+    return _mm_cvtss_f32(_mm_add_ss(l2, _mm_movehdup_ps(l2)));
+}
+INLINE __m256 v_half_max_bits(__m256 x, __m256 y) {
+    return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(x), _mm256_castps_si256(y)));
+}
+/* The larger bit pattern: for magnitudes the larger number, and NaN above all. */
+INLINE v16 v_max_bits(v16 x, v16 y) {
+    return (v16){v_half_max_bits(x.a, y.a), v_half_max_bits(x.b, y.b)};
+}
+INLINE int32_t v_fold_max_bits(v16 v) {
+    const __m256i l8 = _mm256_castps_si256(v_half_max_bits(v.a, v.b));
+    const __m128i l4 = _mm_max_epi32(_mm256_castsi256_si128(l8), _mm256_extracti128_si256(l8, 1));
+    const __m128i l2 = _mm_max_epi32(l4, _mm_shuffle_epi32(l4, _MM_SHUFFLE(1, 0, 3, 2)));
+    return _mm_cvtsi128_si32(_mm_max_epi32(l2, _mm_shuffle_epi32(l2, _MM_SHUFFLE(2, 3, 0, 1))));
+}
+/* Sixteen bytes, each rounded half to even from a lane within [-127, 127]. */
+INLINE void v_store_i8(int8_t *p, v16 v) {
+    const __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(v.a), _mm256_cvtps_epi32(v.b));
+    const __m256i ordered = _mm256_permute4x64_epi64(words, _MM_SHUFFLE(3, 1, 2, 0));
+    _mm_storeu_si128((void *)p, _mm_packs_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1)));
+}
+/* acc += rint(v); each lane below 2^61 in magnitude. */
+INLINE void v_accumulate_i64(int64_t *acc, v16 v) {
+    float lanes[16];
+    v_store(lanes, v);
+    for (int i = 0; i < 16; i++) {
+        acc[i] += _mm_cvtss_si64(_mm_load_ss(lanes + i));
+    }
+}
+INLINE v16 v_load_i64(const int64_t *p) {
+    float lanes[16];
+    for (int i = 0; i < 16; i++) {
+        lanes[i] = (float)p[i];
+    }
+    return v_load(lanes);
+}
+
+/* Byte products, see mat_mul_q8.h. VPMADDUBSW adds pairs in 16 bits with saturation; |weight| <= 128 and |row| <= 127
+ * keep a pair below 2^15, so it is exact. */
+#define Q8_ROWS 4
+#define Q8_GROUPS 1
+
+typedef struct {
+    __m256i a, b;
+} q8_sums;
+typedef struct {
+    __m256i a, b, magnitude_a, magnitude_b;
+} q8_weights;
+
+INLINE q8_sums q8_start(const int8_t *x) {
+    (void)x;
+    return (q8_sums){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+INLINE q8_weights q8_load(const uint8_t *p) {
+    const __m256i bias = _mm256_set1_epi8((char)0x80);
+    const __m256i a = _mm256_xor_si256(_mm256_loadu_si256((const void *)p), bias);
+    const __m256i b = _mm256_xor_si256(_mm256_loadu_si256((const void *)(p + 32)), bias);
+    return (q8_weights){a, b, _mm256_abs_epi8(a), _mm256_abs_epi8(b)};
+}
+INLINE __m256i q8_half_dot(__m256i sums, __m256i w, __m256i magnitude, __m256i x) {
+    const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, w));
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+INLINE q8_sums q8_dot(q8_sums sums, q8_weights w, int32_t x) {
+    const __m256i row = _mm256_set1_epi32(x);
+    return (q8_sums){q8_half_dot(sums.a, w.a, w.magnitude_a, row), q8_half_dot(sums.b, w.b, w.magnitude_b, row)};
+}
+INLINE v16 q8_float(q8_sums sums) {
+    return (v16){_mm256_cvtepi32_ps(sums.a), _mm256_cvtepi32_ps(sums.b)};
+}

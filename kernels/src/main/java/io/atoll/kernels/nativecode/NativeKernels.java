@@ -1,0 +1,591 @@
+package io.atoll.kernels.nativecode;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.atoll.kernels.KernelClass;
+import io.atoll.kernels.Kernels;
+import io.atoll.kernels.PackedMatrix;
+import io.atoll.kernels.WeightFormat;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.Optional;
+
+/// The C functions of one instruction set.
+///
+/// Sizes are checked here, once per call, and raw addresses passed on: a call costs some nanoseconds. All calls are plain
+/// downcalls, none is `critical`: most of them grow with the rows of a step, and a critical one that runs for milliseconds
+/// would keep the whole JVM from reaching a safepoint to save a few nanoseconds.
+public final class NativeKernels implements Kernels {
+    private static final int GROUP = WeightFormat.GROUP;
+    private static final int BLOCK = WeightFormat.BLOCK;
+    private static final int MAX_CONV_WIDTH = 16;
+
+    // Slots of the library's table: `enum operation` of atoll_kernels.h.
+    private static final int MAT_MUL_F32 = 0;
+    private static final int MAT_MUL_BF16 = 1;
+    private static final int MAT_MUL_Q8 = 2;
+    private static final int QUANTIZE_ROWS = 3;
+    private static final int RMS_NORM = 4;
+    private static final int GATED_RMS_NORM = 5;
+    private static final int L2_NORM = 6;
+    private static final int ROTARY = 7;
+    private static final int CAUSAL_CONV = 8;
+    private static final int DELTA_GATES = 9;
+    private static final int GATED_DELTA_RULE = 10;
+    private static final int ATTENTION = 11;
+    private static final int SIGMOID_GATE = 12;
+    private static final int SWI_GLU = 13;
+    private static final int ROUTER_TOP_K = 14;
+    private static final int COMBINE_ADD = 15;
+    private static final int COMBINE_TO_FLOAT = 16;
+    private static final int ADD = 17;
+    private static final int ADD_GATED = 18;
+    private static final int OPERATIONS = 19;
+
+    // How each is called, after its address: `p` a pointer, `i` an int32, `l` an int64, `f` a
+    // float.
+    private static final MethodHandle CALL_MAT_MUL = downcall("piipipiii");
+    private static final MethodHandle CALL_MAT_MUL_Q8 = downcall("piippipiii");
+    private static final MethodHandle CALL_QUANTIZE_ROWS = downcall("piipp");
+    private static final MethodHandle CALL_RMS_NORM = downcall("pipfpiii");
+    private static final MethodHandle CALL_GATED_RMS_NORM = downcall("pppfpii");
+    private static final MethodHandle CALL_L2_NORM = downcall("piiiif");
+    private static final MethodHandle CALL_ROTARY = downcall("piiipp");
+    private static final MethodHandle CALL_CAUSAL_CONV = downcall("ppppiiiii");
+    private static final MethodHandle CALL_DELTA_GATES = downcall("ppppppii");
+    private static final MethodHandle CALL_GATED_DELTA_RULE = downcall("pppppiiiiiii");
+    private static final MethodHandle CALL_ATTENTION = downcall("pppiiiiifpii");
+    private static final MethodHandle CALL_SIGMOID_GATE = downcall("ppiii");
+    private static final MethodHandle CALL_SWI_GLU = downcall("ppii");
+    private static final MethodHandle CALL_ROUTER_TOP_K = downcall("piiipp");
+    private static final MethodHandle CALL_COMBINE_ADD =
+            Linker.nativeLinker().downcallHandle(FunctionDescriptor.of(JAVA_INT, layouts("pfpii")));
+    private static final MethodHandle CALL_COMBINE_TO_FLOAT = downcall("ppii");
+    private static final MethodHandle CALL_ADD = downcall("ppl");
+    private static final MethodHandle CALL_ADD_GATED = downcall("pppiii");
+
+    private final KernelClass kernelClass;
+    private final String name;
+    private final MemorySegment matMulF32;
+    private final MemorySegment matMulBf16;
+    private final MemorySegment matMulQ8;
+    private final MemorySegment quantizeRows;
+    private final MemorySegment rmsNorm;
+    private final MemorySegment gatedRmsNorm;
+    private final MemorySegment l2Norm;
+    private final MemorySegment rotary;
+    private final MemorySegment causalConv;
+    private final MemorySegment deltaGates;
+    private final MemorySegment gatedDeltaRule;
+    private final MemorySegment attention;
+    private final MemorySegment sigmoidGate;
+    private final MemorySegment swiGlu;
+    private final MemorySegment routerTopK;
+    private final MemorySegment combineAdd;
+    private final MemorySegment combineToFloat;
+    private final MemorySegment add;
+    private final MemorySegment addGated;
+
+    private NativeKernels(KernelClass kernelClass, String name, MemorySegment[] functions) {
+        this.kernelClass = kernelClass;
+        this.name = name;
+        matMulF32 = functions[MAT_MUL_F32];
+        matMulBf16 = functions[MAT_MUL_BF16];
+        matMulQ8 = functions[MAT_MUL_Q8];
+        quantizeRows = functions[QUANTIZE_ROWS];
+        rmsNorm = functions[RMS_NORM];
+        gatedRmsNorm = functions[GATED_RMS_NORM];
+        l2Norm = functions[L2_NORM];
+        rotary = functions[ROTARY];
+        causalConv = functions[CAUSAL_CONV];
+        deltaGates = functions[DELTA_GATES];
+        gatedDeltaRule = functions[GATED_DELTA_RULE];
+        attention = functions[ATTENTION];
+        sigmoidGate = functions[SIGMOID_GATE];
+        swiGlu = functions[SWI_GLU];
+        routerTopK = functions[ROUTER_TOP_K];
+        combineAdd = functions[COMBINE_ADD];
+        combineToFloat = functions[COMBINE_TO_FLOAT];
+        add = functions[ADD];
+        addGated = functions[ADD_GATED];
+    }
+
+    /// The functions of a C class, if the library is there and this processor runs them.
+    public static Optional<Kernels> create(KernelClass kernelClass) {
+        return NativeLibrary.instance().flatMap(library -> create(kernelClass, library));
+    }
+
+    private static Optional<Kernels> create(KernelClass kernelClass, NativeLibrary library) {
+        boolean vnni = kernelClass == KernelClass.C_AVX512 && library.vnni();
+        String name = vnni ? kernelClass.label() + " (vnni)" : kernelClass.label();
+        return library.functions(kernelClass, OPERATIONS)
+                .map(functions -> new NativeKernels(kernelClass, name, functions));
+    }
+
+    @Override
+    public KernelClass kernelClass() {
+        return kernelClass;
+    }
+
+    /// The label, and the extension in use.
+    @Override
+    public String toString() {
+        return name;
+    }
+
+    @Override
+    public void matMul(
+            PackedMatrix w,
+            MemorySegment x,
+            int rows,
+            MemorySegment y,
+            int yStride,
+            int groupBegin,
+            int groupEnd) {
+        if (w.format().takesQuantizedRows()) {
+            throw new IllegalArgumentException("matMul takes F32 or BF16 weights: " + w.format());
+        }
+        checkGroups(w, groupBegin, groupEnd);
+        long px = floats(x, (long) rows * w.cols());
+        long py = floats(y, span(rows, yStride, Math.min(w.rows(), groupEnd * GROUP)));
+        MemorySegment function = w.format() == WeightFormat.F32 ? matMulF32 : matMulBf16;
+        try {
+            CALL_MAT_MUL.invokeExact(
+                    function,
+                    w.data().address(),
+                    w.rows(),
+                    w.cols(),
+                    px,
+                    rows,
+                    py,
+                    yStride,
+                    groupBegin,
+                    groupEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void matMulQ8(
+            PackedMatrix w,
+            MemorySegment q,
+            MemorySegment scales,
+            int rows,
+            MemorySegment y,
+            int yStride,
+            int groupBegin,
+            int groupEnd) {
+        if (!w.format().takesQuantizedRows()) {
+            throw new IllegalArgumentException("matMulQ8 takes Q8 weights: " + w.format());
+        }
+        checkGroups(w, groupBegin, groupEnd);
+        long pq = bytes(q, (long) rows * w.cols());
+        long ps = floats(scales, (long) rows * (w.cols() / BLOCK));
+        long py = floats(y, span(rows, yStride, Math.min(w.rows(), groupEnd * GROUP)));
+        try {
+            CALL_MAT_MUL_Q8.invokeExact(
+                    matMulQ8,
+                    w.data().address(),
+                    w.rows(),
+                    w.cols(),
+                    pq,
+                    ps,
+                    rows,
+                    py,
+                    yStride,
+                    groupBegin,
+                    groupEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void quantizeRows(
+            MemorySegment x, int rows, int cols, MemorySegment q, MemorySegment scales) {
+        if (cols % BLOCK != 0) {
+            throw new IllegalArgumentException("columns must be a multiple of 32: " + cols);
+        }
+        long n = (long) rows * cols;
+        try {
+            CALL_QUANTIZE_ROWS.invokeExact(
+                    quantizeRows, floats(x, n), rows, cols, bytes(q, n), floats(scales, n / BLOCK));
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void rmsNorm(
+            MemorySegment x,
+            int xStride,
+            MemorySegment weight,
+            float eps,
+            MemorySegment y,
+            int yStride,
+            int rows,
+            int n) {
+        long px = floats(x, span(rows, xStride, n));
+        long py = floats(y, span(rows, yStride, n));
+        try {
+            CALL_RMS_NORM.invokeExact(
+                    rmsNorm, px, xStride, floats(weight, n), eps, py, yStride, rows, n);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void gatedRmsNorm(
+            MemorySegment x,
+            MemorySegment z,
+            MemorySegment weight,
+            float eps,
+            MemorySegment y,
+            int rows,
+            int n) {
+        long all = (long) rows * n;
+        try {
+            CALL_GATED_RMS_NORM.invokeExact(
+                    gatedRmsNorm,
+                    floats(x, all),
+                    floats(z, all),
+                    floats(weight, n),
+                    eps,
+                    floats(y, all),
+                    rows,
+                    n);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void l2Norm(MemorySegment x, int xStride, int rows, int count, int n, float scale) {
+        long px = floats(x, span(rows, xStride, (long) count * n));
+        try {
+            CALL_L2_NORM.invokeExact(l2Norm, px, xStride, rows, count, n, scale);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void rotary(
+            MemorySegment x,
+            int heads,
+            int headStride,
+            int rotaryDim,
+            MemorySegment cos,
+            MemorySegment sin) {
+        long px = floats(x, span(heads, headStride, rotaryDim));
+        long half = rotaryDim / 2;
+        try {
+            CALL_ROTARY.invokeExact(
+                    rotary, px, heads, headStride, rotaryDim, floats(cos, half), floats(sin, half));
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void causalConv(
+            MemorySegment u,
+            MemorySegment weight,
+            MemorySegment state,
+            MemorySegment y,
+            int rows,
+            int channels,
+            int width,
+            int channelBegin,
+            int channelEnd) {
+        if (width < 1 || width > MAX_CONV_WIDTH) {
+            throw new IllegalArgumentException(
+                    "convolution width must be 1 to " + MAX_CONV_WIDTH + ": " + width);
+        }
+        checkRange(channelBegin, channelEnd, channels);
+        long all = (long) rows * channels;
+        long pw = floats(weight, (long) channels * width);
+        long ps = floats(state, (width - 1L) * channels);
+        try {
+            CALL_CAUSAL_CONV.invokeExact(
+                    causalConv,
+                    floats(u, all),
+                    pw,
+                    ps,
+                    floats(y, all),
+                    rows,
+                    channels,
+                    width,
+                    channelBegin,
+                    channelEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void deltaGates(
+            MemorySegment a,
+            MemorySegment b,
+            MemorySegment aLog,
+            MemorySegment dtBias,
+            MemorySegment decay,
+            MemorySegment beta,
+            int rows,
+            int heads) {
+        long all = (long) rows * heads;
+        try {
+            CALL_DELTA_GATES.invokeExact(
+                    deltaGates,
+                    floats(a, all),
+                    floats(b, all),
+                    floats(aLog, heads),
+                    floats(dtBias, heads),
+                    floats(decay, all),
+                    floats(beta, all),
+                    rows,
+                    heads);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void gatedDeltaRule(
+            MemorySegment qkv,
+            MemorySegment decay,
+            MemorySegment beta,
+            MemorySegment state,
+            MemorySegment out,
+            int rows,
+            int keyHeads,
+            int valueHeads,
+            int keyDim,
+            int valueDim,
+            int headBegin,
+            int headEnd) {
+        checkRange(headBegin, headEnd, valueHeads);
+        long values = (long) rows * valueHeads * valueDim;
+        long gates = (long) rows * valueHeads;
+        long pqkv = floats(qkv, values + 2L * rows * keyHeads * keyDim);
+        long ps = floats(state, (long) valueHeads * keyDim * valueDim);
+        try {
+            CALL_GATED_DELTA_RULE.invokeExact(
+                    gatedDeltaRule,
+                    pqkv,
+                    floats(decay, gates),
+                    floats(beta, gates),
+                    ps,
+                    floats(out, values),
+                    rows,
+                    keyHeads,
+                    valueHeads,
+                    keyDim,
+                    valueDim,
+                    headBegin,
+                    headEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void attention(
+            MemorySegment q,
+            MemorySegment pool,
+            MemorySegment blockOffsets,
+            int blockTokens,
+            int length,
+            int heads,
+            int kvHeads,
+            int headDim,
+            float scale,
+            MemorySegment out,
+            MemorySegment scratch,
+            int headBegin,
+            int headEnd) {
+        checkRange(headBegin, headEnd, heads);
+        long all = (long) heads * headDim;
+        int blocks = (length + blockTokens - 1) / blockTokens;
+        long pb = bytes(blockOffsets, 8L * blocks);
+        try {
+            CALL_ATTENTION.invokeExact(
+                    attention,
+                    floats(q, all),
+                    bytes(pool, 0),
+                    pb,
+                    blockTokens,
+                    length,
+                    heads,
+                    kvHeads,
+                    headDim,
+                    scale,
+                    floats(out, all),
+                    headBegin,
+                    headEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void sigmoidGate(MemorySegment x, MemorySegment gate, int gateStride, int count, int n) {
+        long pg = floats(gate, span(count, gateStride, n));
+        try {
+            CALL_SIGMOID_GATE.invokeExact(
+                    sigmoidGate, floats(x, (long) count * n), pg, gateStride, count, n);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void swiGlu(MemorySegment gateUp, MemorySegment y, int rows, int n) {
+        long all = (long) rows * n;
+        try {
+            CALL_SWI_GLU.invokeExact(swiGlu, floats(gateUp, 2 * all), floats(y, all), rows, n);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void routerTopK(
+            MemorySegment logits,
+            int rows,
+            int experts,
+            int k,
+            MemorySegment ids,
+            MemorySegment weights) {
+        if (k > experts) {
+            throw new IllegalArgumentException("top " + k + " of " + experts + " experts");
+        }
+        long chosen = (long) rows * k;
+        try {
+            CALL_ROUTER_TOP_K.invokeExact(
+                    routerTopK,
+                    floats(logits, (long) rows * experts),
+                    rows,
+                    experts,
+                    k,
+                    bytes(ids, 4 * chosen),
+                    floats(weights, chosen));
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public boolean combineAdd(
+            MemorySegment y, float weight, MemorySegment acc, int n, int fractionBits) {
+        try {
+            return (int)
+                            CALL_COMBINE_ADD.invokeExact(
+                                    combineAdd,
+                                    floats(y, n),
+                                    weight,
+                                    bytes(acc, 8L * n),
+                                    n,
+                                    fractionBits)
+                    != 0;
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void combineToFloat(MemorySegment acc, MemorySegment y, int n, int fractionBits) {
+        try {
+            CALL_COMBINE_TO_FLOAT.invokeExact(
+                    combineToFloat, bytes(acc, 8L * n), floats(y, n), n, fractionBits);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void add(MemorySegment x, MemorySegment y, long n) {
+        try {
+            CALL_ADD.invokeExact(add, floats(x, n), floats(y, n), n);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void addGated(
+            MemorySegment x, MemorySegment y, MemorySegment gate, int gateStride, int rows, int n) {
+        long all = (long) rows * n;
+        long pg = floats(gate, span(rows, gateStride, 1));
+        try {
+            CALL_ADD_GATED.invokeExact(
+                    addGated, floats(x, all), floats(y, all), pg, gateStride, rows, n);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    private static MethodHandle downcall(String signature) {
+        return Linker.nativeLinker().downcallHandle(FunctionDescriptor.ofVoid(layouts(signature)));
+    }
+
+    private static MemoryLayout[] layouts(String signature) {
+        return signature
+                .chars()
+                .mapToObj(
+                        c ->
+                                switch (c) {
+                                    case 'p', 'l' -> JAVA_LONG;
+                                    case 'i' -> JAVA_INT;
+                                    case 'f' -> JAVA_FLOAT;
+                                    default -> throw new IllegalArgumentException(signature);
+                                })
+                .toArray(MemoryLayout[]::new);
+    }
+
+    /// Floats from the first row's begin to the last row's end.
+    private static long span(int rows, int stride, long n) {
+        return rows == 0 ? 0 : (rows - 1L) * stride + n;
+    }
+
+    private static long floats(MemorySegment segment, long count) {
+        return bytes(segment, 4 * count);
+    }
+
+    /// The address of a segment that holds that many bytes of native memory.
+    private static long bytes(MemorySegment segment, long bytes) {
+        if (segment.byteSize() < bytes) {
+            throw new IndexOutOfBoundsException(
+                    "segment has " + segment.byteSize() + " bytes, the kernel needs " + bytes);
+        }
+        if (!segment.isNative()) {
+            throw new IllegalArgumentException("kernels work on native memory");
+        }
+        return segment.address();
+    }
+
+    private static void checkGroups(PackedMatrix w, int begin, int end) {
+        checkRange(begin, end, w.groups());
+    }
+
+    private static void checkRange(int begin, int end, int size) {
+        if (begin < 0 || end > size) {
+            throw new IndexOutOfBoundsException("range " + begin + " to " + end + " of " + size);
+        }
+    }
+
+    private static IllegalStateException failed(Throwable e) {
+        switch (e) {
+            case RuntimeException unchecked -> throw unchecked; // a size check
+            case Error error -> throw error;
+            default -> throw new IllegalStateException("call of a C kernel failed", e);
+        }
+    }
+}

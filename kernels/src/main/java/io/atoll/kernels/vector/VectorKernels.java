@@ -1,0 +1,512 @@
+package io.atoll.kernels.vector;
+
+import static io.atoll.kernels.vector.Lanes.FLOATS;
+import static io.atoll.kernels.vector.Lanes.INTS;
+import static io.atoll.kernels.vector.Lanes.LENGTH;
+import static io.atoll.kernels.vector.Lanes.PARTS;
+import static io.atoll.kernels.vector.Lanes.load;
+import static io.atoll.kernels.vector.Lanes.loadBf16;
+import static io.atoll.kernels.vector.Lanes.loadInts;
+import static io.atoll.kernels.vector.Lanes.splat;
+import static io.atoll.kernels.vector.Lanes.store;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.atoll.kernels.KernelClass;
+import io.atoll.kernels.PackedMatrix;
+import io.atoll.kernels.WeightFormat;
+import io.atoll.kernels.scalar.ScalarKernels;
+import io.atoll.kernels.scalar.ScalarMath;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/// The Vector API twin: the heavy operations on the machine's vectors, bit for bit like the scalar ones.
+///
+/// Lengths that do not fill the vectors go to the scalar code, as do the ends of element-wise loops: an element's bits do not
+/// depend on which of the two computes it.
+public final class VectorKernels extends ScalarKernels {
+    private static final int GROUP = WeightFormat.GROUP;
+    private static final int BLOCK = WeightFormat.BLOCK;
+
+    @Override
+    public KernelClass kernelClass() {
+        return KernelClass.VECTOR;
+    }
+
+    /// A unit is one vector of outputs: a group, or a part of one. Four run side by side, to hide the latency of `fma`.
+    @Override
+    public void matMul(
+            PackedMatrix w,
+            MemorySegment x,
+            int rows,
+            MemorySegment y,
+            int yStride,
+            int groupBegin,
+            int groupEnd) {
+        if (w.format().takesQuantizedRows()) {
+            throw new IllegalArgumentException("matMul takes F32 or BF16 weights: " + w.format());
+        }
+        int end = Math.min(groupEnd * PARTS, (w.rows() + LENGTH - 1) / LENGTH);
+        for (int r = 0; r < rows; r++) {
+            long row = (long) r * w.cols();
+            long out = (long) r * yStride;
+            int unit = groupBegin * PARTS;
+            for (; unit + 4 <= end; unit += 4) {
+                fourUnits(w, unit, x, row, y, out);
+            }
+            for (; unit < end; unit++) {
+                oneUnit(w, unit, x, row, y, out);
+            }
+        }
+    }
+
+    private static void fourUnits(
+            PackedMatrix w, int unit, MemorySegment x, long row, MemorySegment y, long out) {
+        long w0 = firstWeight(w, unit);
+        long w1 = firstWeight(w, unit + 1);
+        long w2 = firstWeight(w, unit + 2);
+        long w3 = firstWeight(w, unit + 3);
+        FloatVector s0 = FloatVector.zero(FLOATS);
+        FloatVector s1 = s0;
+        FloatVector s2 = s0;
+        FloatVector s3 = s0;
+        if (w.format() == WeightFormat.F32) {
+            for (int c = 0; c < w.cols(); c++) {
+                FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+                long at = (long) c * GROUP;
+                s0 = load(w.data(), w0 + at).fma(value, s0);
+                s1 = load(w.data(), w1 + at).fma(value, s1);
+                s2 = load(w.data(), w2 + at).fma(value, s2);
+                s3 = load(w.data(), w3 + at).fma(value, s3);
+            }
+        } else {
+            for (int c = 0; c < w.cols(); c++) {
+                FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+                long at = (long) c * GROUP;
+                s0 = loadBf16(w.data(), w0 + at).fma(value, s0);
+                s1 = loadBf16(w.data(), w1 + at).fma(value, s1);
+                s2 = loadBf16(w.data(), w2 + at).fma(value, s2);
+                s3 = loadBf16(w.data(), w3 + at).fma(value, s3);
+            }
+        }
+        storeUnit(s0, w, unit, y, out);
+        storeUnit(s1, w, unit + 1, y, out);
+        storeUnit(s2, w, unit + 2, y, out);
+        storeUnit(s3, w, unit + 3, y, out);
+    }
+
+    private static void oneUnit(
+            PackedMatrix w, int unit, MemorySegment x, long row, MemorySegment y, long out) {
+        boolean f32 = w.format() == WeightFormat.F32;
+        long first = firstWeight(w, unit);
+        FloatVector sum = FloatVector.zero(FLOATS);
+        for (int c = 0; c < w.cols(); c++) {
+            FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+            long at = first + (long) c * GROUP;
+            sum = (f32 ? load(w.data(), at) : loadBf16(w.data(), at)).fma(value, sum);
+        }
+        storeUnit(sum, w, unit, y, out);
+    }
+
+    private static long firstWeight(PackedMatrix w, int unit) {
+        return (long) (unit / PARTS) * w.cols() * GROUP + (long) (unit % PARTS) * LENGTH;
+    }
+
+    private static void storeUnit(
+            FloatVector sum, PackedMatrix w, int unit, MemorySegment y, long out) {
+        int output = unit * LENGTH;
+        store(sum, y, out + output, w.rows() - output);
+    }
+
+    @Override
+    public void matMulQ8(
+            PackedMatrix w,
+            MemorySegment q,
+            MemorySegment scales,
+            int rows,
+            MemorySegment y,
+            int yStride,
+            int groupBegin,
+            int groupEnd) {
+        if (!w.format().takesQuantizedRows()) {
+            throw new IllegalArgumentException("matMulQ8 takes Q8 weights: " + w.format());
+        }
+        int end = Math.min(groupEnd * PARTS, (w.rows() + LENGTH - 1) / LENGTH);
+        int blocks = w.cols() / BLOCK;
+        for (int r = 0; r < rows; r++) {
+            for (int unit = groupBegin * PARTS; unit < end; unit++) {
+                FloatVector sum =
+                        quantizedUnit(w, unit, q, (long) r * w.cols(), scales, (long) r * blocks);
+                storeUnit(sum, w, unit, y, (long) r * yStride);
+            }
+        }
+    }
+
+    private static FloatVector quantizedUnit(
+            PackedMatrix w, int unit, MemorySegment q, long row, MemorySegment scales, long scale) {
+        long blockBytes = WeightFormat.Q8.groupBytes(BLOCK);
+        int part = unit % PARTS * LENGTH * 4;
+        long block = unit / PARTS * WeightFormat.Q8.groupBytes(w.cols()) + part;
+        FloatVector sum = FloatVector.zero(FLOATS);
+        for (int b = 0; b < w.cols() / BLOCK; b++) {
+            IntVector dot = dotQ8(w.data(), block + 4L * GROUP, q, row + (long) b * BLOCK);
+            float rowScale = scales.getAtIndex(JAVA_FLOAT, scale + b);
+            FloatVector product =
+                    ((FloatVector) dot.convertShape(VectorOperators.I2F, FLOATS, 0)).mul(rowScale);
+            sum = product.fma(load(w.data(), block / 4), sum);
+            block += blockBytes;
+        }
+        return sum;
+    }
+
+    /// A block's exact dot products. An int of the weights holds four bytes of one output, each 128 too large, and the
+    /// excess comes off in one piece at the end.
+    private static IntVector dotQ8(MemorySegment w, long at, MemorySegment q, long row) {
+        IntVector dot = IntVector.zero(INTS);
+        int rowSum = 0;
+        for (int i = 0; i < BLOCK; i += 4) {
+            IntVector bytes = loadInts(w, at + 16L * i);
+            byte q0 = q.get(JAVA_BYTE, row + i);
+            byte q1 = q.get(JAVA_BYTE, row + i + 1);
+            byte q2 = q.get(JAVA_BYTE, row + i + 2);
+            byte q3 = q.get(JAVA_BYTE, row + i + 3);
+            dot = dot.add(bytes.and(255).mul(q0));
+            dot = dot.add(bytes.lanewise(VectorOperators.LSHR, 8).and(255).mul(q1));
+            dot = dot.add(bytes.lanewise(VectorOperators.LSHR, 16).and(255).mul(q2));
+            dot = dot.add(bytes.lanewise(VectorOperators.LSHR, 24).mul(q3));
+            rowSum += q0 + q1 + q2 + q3;
+        }
+        return dot.sub(128 * rowSum);
+    }
+
+    @Override
+    public void rmsNorm(
+            MemorySegment x,
+            int xStride,
+            MemorySegment weight,
+            float eps,
+            MemorySegment y,
+            int yStride,
+            int rows,
+            int n) {
+        if (n % 16 != 0) {
+            super.rmsNorm(x, xStride, weight, eps, y, yStride, rows, n);
+            return;
+        }
+        for (int r = 0; r < rows; r++) {
+            long xRow = (long) r * xStride;
+            long yRow = (long) r * yStride;
+            float scale = inverseRms(x, xRow, n, eps);
+            for (int i = 0; i < n; i += LENGTH) {
+                FloatVector normed = load(x, xRow + i).mul(scale).mul(load(weight, i).add(1f));
+                store(normed, y, yRow + i);
+            }
+        }
+    }
+
+    @Override
+    public void gatedRmsNorm(
+            MemorySegment x,
+            MemorySegment z,
+            MemorySegment weight,
+            float eps,
+            MemorySegment y,
+            int rows,
+            int n) {
+        if (n % 16 != 0) {
+            super.gatedRmsNorm(x, z, weight, eps, y, rows, n);
+            return;
+        }
+        for (int r = 0; r < rows; r++) {
+            long row = (long) r * n;
+            float scale = inverseRms(x, row, n, eps);
+            for (int i = 0; i < n; i += LENGTH) {
+                FloatVector normed = load(x, row + i).mul(scale).mul(load(weight, i));
+                store(normed.mul(Lanes.silu(load(z, row + i))), y, row + i);
+            }
+        }
+    }
+
+    private static float inverseRms(MemorySegment x, long first, int n, float eps) {
+        return 1f / (float) Math.sqrt(Lanes.dot(x, first, x, first, n) / n + eps);
+    }
+
+    @Override
+    public void gatedDeltaRule(
+            MemorySegment qkv,
+            MemorySegment decay,
+            MemorySegment beta,
+            MemorySegment state,
+            MemorySegment out,
+            int rows,
+            int keyHeads,
+            int valueHeads,
+            int keyDim,
+            int valueDim,
+            int headBegin,
+            int headEnd) {
+        if (valueDim % LENGTH != 0) {
+            super.gatedDeltaRule(
+                    qkv,
+                    decay,
+                    beta,
+                    state,
+                    out,
+                    rows,
+                    keyHeads,
+                    valueHeads,
+                    keyDim,
+                    valueDim,
+                    headBegin,
+                    headEnd);
+            return;
+        }
+        long stride = 2L * keyHeads * keyDim + (long) valueHeads * valueDim;
+        for (int h = headBegin; h < headEnd; h++) {
+            int keyHead = h / (valueHeads / keyHeads);
+            long s = (long) h * keyDim * valueDim;
+            for (int r = 0; r < rows; r++) {
+                long q = r * stride + (long) keyHead * keyDim;
+                long k = q + (long) keyHeads * keyDim;
+                long v = r * stride + 2L * keyHeads * keyDim + (long) h * valueDim;
+                long gate = (long) r * valueHeads + h;
+                float g = decay.getAtIndex(JAVA_FLOAT, gate);
+                float b = beta.getAtIndex(JAVA_FLOAT, gate);
+                for (int i = 0; i < valueDim; i += LENGTH) {
+                    FloatVector value = load(qkv, v + i);
+                    FloatVector o =
+                            deltaColumns(qkv, q, k, value, g, b, state, s + i, keyDim, valueDim);
+                    store(o, out, gate * valueDim + i);
+                }
+            }
+        }
+    }
+
+    /// One row for [Lanes#LENGTH] values of a head.
+    private static FloatVector deltaColumns(
+            MemorySegment qkv,
+            long q,
+            long k,
+            FloatVector v,
+            float decay,
+            float beta,
+            MemorySegment state,
+            long s,
+            int keyDim,
+            int valueDim) {
+        FloatVector m = FloatVector.zero(FLOATS);
+        for (int i = 0; i < keyDim; i++) {
+            FloatVector decayed = load(state, s + (long) i * valueDim).mul(decay);
+            m = decayed.fma(splat(qkv.getAtIndex(JAVA_FLOAT, k + i)), m);
+        }
+        FloatVector d = v.sub(m).mul(beta);
+        FloatVector o = FloatVector.zero(FLOATS);
+        for (int i = 0; i < keyDim; i++) {
+            FloatVector decayed = load(state, s + (long) i * valueDim).mul(decay);
+            FloatVector updated = d.fma(splat(qkv.getAtIndex(JAVA_FLOAT, k + i)), decayed);
+            store(updated, state, s + (long) i * valueDim);
+            o = updated.fma(splat(qkv.getAtIndex(JAVA_FLOAT, q + i)), o);
+        }
+        return o;
+    }
+
+    @Override
+    public void attention(
+            MemorySegment q,
+            MemorySegment pool,
+            MemorySegment blockOffsets,
+            int blockTokens,
+            int length,
+            int heads,
+            int kvHeads,
+            int headDim,
+            float scale,
+            MemorySegment out,
+            MemorySegment scratch,
+            int headBegin,
+            int headEnd) {
+        if (headDim % 16 != 0) {
+            super.attention(
+                    q,
+                    pool,
+                    blockOffsets,
+                    blockTokens,
+                    length,
+                    heads,
+                    kvHeads,
+                    headDim,
+                    scale,
+                    out,
+                    scratch,
+                    headBegin,
+                    headEnd);
+            return;
+        }
+        for (int h = headBegin; h < headEnd; h++) {
+            Cache cache =
+                    new Cache(
+                            pool,
+                            blockOffsets,
+                            blockTokens,
+                            kvHeads,
+                            headDim,
+                            h / (heads / kvHeads));
+            attendHead(q, cache, length, scale, out, scratch, (long) h * headDim);
+        }
+    }
+
+    /// Where one key/value head lies. It never leaves this class's loops, so no object is made of it.
+    private record Cache(
+            MemorySegment pool,
+            MemorySegment blockOffsets,
+            int blockTokens,
+            int kvHeads,
+            int headDim,
+            int head) {
+        /// Index of the first float of a position's key.
+        long key(int position) {
+            return row(position, head);
+        }
+
+        long value(int position) {
+            return row(position, kvHeads + head);
+        }
+
+        private long row(int position, long row) {
+            long block = blockOffsets.getAtIndex(JAVA_LONG, position / blockTokens) / 4;
+            return block + (row * blockTokens + position % blockTokens) * headDim;
+        }
+    }
+
+    private static void attendHead(
+            MemorySegment q,
+            Cache cache,
+            int length,
+            float scale,
+            MemorySegment out,
+            MemorySegment p,
+            long head) {
+        float allMax = 0f;
+        float allSum = 0f;
+        for (int begin = 0; begin < length; begin += ATTENTION_SEGMENT) {
+            int count = Math.min(ATTENTION_SEGMENT, length - begin);
+            float max = Float.NEGATIVE_INFINITY;
+            for (int j = 0; j < count; j++) {
+                float score =
+                        Lanes.dot(q, head, cache.pool(), cache.key(begin + j), cache.headDim())
+                                * scale;
+                p.setAtIndex(JAVA_FLOAT, j, score);
+                max = score > max ? score : max;
+            }
+            float sum = softmax(p, count, max);
+            float keep = 0f;
+            float take = 1f;
+            if (begin == 0) {
+                allMax = max;
+                allSum = sum;
+            } else {
+                float newMax = max > allMax ? max : allMax;
+                keep = ScalarMath.exp(allMax - newMax);
+                take = ScalarMath.exp(max - newMax);
+                allMax = newMax;
+                allSum = Math.fma(allSum, keep, sum * take);
+            }
+            for (int i = 0; i < cache.headDim(); i += LENGTH) {
+                FloatVector part = weightedValues(cache, p, begin, count, i);
+                FloatVector all =
+                        begin == 0 ? part : load(out, head + i).fma(splat(keep), part.mul(take));
+                store(all, out, head + i);
+            }
+        }
+        for (int i = 0; i < cache.headDim(); i += LENGTH) {
+            store(load(out, head + i).div(allSum), out, head + i);
+        }
+    }
+
+    /// Turns scores into `exp(score - max)` and returns their sum in ascending order.
+    private static float softmax(MemorySegment p, int count, float max) {
+        int i = 0;
+        for (; i + LENGTH <= count; i += LENGTH) {
+            store(Lanes.exp(load(p, i).sub(max)), p, i);
+        }
+        for (; i < count; i++) {
+            p.setAtIndex(JAVA_FLOAT, i, ScalarMath.exp(p.getAtIndex(JAVA_FLOAT, i) - max));
+        }
+        float sum = 0f;
+        for (int j = 0; j < count; j++) {
+            sum += p.getAtIndex(JAVA_FLOAT, j);
+        }
+        return sum;
+    }
+
+    private static FloatVector weightedValues(
+            Cache cache, MemorySegment p, int begin, int count, int column) {
+        FloatVector sum = FloatVector.zero(FLOATS);
+        for (int j = 0; j < count; j++) {
+            FloatVector value = load(cache.pool(), cache.value(begin + j) + column);
+            sum = value.fma(splat(p.getAtIndex(JAVA_FLOAT, j)), sum);
+        }
+        return sum;
+    }
+
+    @Override
+    public void sigmoidGate(MemorySegment x, MemorySegment gate, int gateStride, int count, int n) {
+        if (n % LENGTH != 0) {
+            super.sigmoidGate(x, gate, gateStride, count, n);
+            return;
+        }
+        for (int v = 0; v < count; v++) {
+            for (int i = 0; i < n; i += LENGTH) {
+                long at = (long) v * n + i;
+                FloatVector open = Lanes.sigmoid(load(gate, (long) v * gateStride + i));
+                store(load(x, at).mul(open), x, at);
+            }
+        }
+    }
+
+    @Override
+    public void swiGlu(MemorySegment gateUp, MemorySegment y, int rows, int n) {
+        if (n % LENGTH != 0) {
+            super.swiGlu(gateUp, y, rows, n);
+            return;
+        }
+        for (int r = 0; r < rows; r++) {
+            for (int i = 0; i < n; i += LENGTH) {
+                long gate = 2L * r * n + i;
+                store(
+                        Lanes.silu(load(gateUp, gate)).mul(load(gateUp, gate + n)),
+                        y,
+                        (long) r * n + i);
+            }
+        }
+    }
+
+    @Override
+    public void add(MemorySegment x, MemorySegment y, long n) {
+        long whole = n - n % LENGTH;
+        for (long i = 0; i < whole; i += LENGTH) {
+            store(load(x, i).add(load(y, i)), x, i);
+        }
+        super.add(x.asSlice(4 * whole), y.asSlice(4 * whole), n - whole);
+    }
+
+    @Override
+    public void addGated(
+            MemorySegment x, MemorySegment y, MemorySegment gate, int gateStride, int rows, int n) {
+        if (n % LENGTH != 0) {
+            super.addGated(x, y, gate, gateStride, rows, n);
+            return;
+        }
+        for (int r = 0; r < rows; r++) {
+            FloatVector g =
+                    splat(ScalarMath.sigmoid(gate.getAtIndex(JAVA_FLOAT, (long) r * gateStride)));
+            for (int i = 0; i < n; i += LENGTH) {
+                long at = (long) r * n + i;
+                store(g.fma(load(y, at), load(x, at)), x, at);
+            }
+        }
+    }
+}
