@@ -14,7 +14,8 @@ import java.util.HexFormat;
 
 /// Computes [ModelDirectory#modelDigest()].
 ///
-/// Fields are written one a line, `name=value`, so that the digest depends on values only, not on how a record prints.
+/// Fields are written one a line, `name=value`, so that the digest depends on values only, not on how a record
+/// prints.
 final class ModelDigest {
     private static final int SAMPLE_BYTES = 64;
 

@@ -13,8 +13,8 @@ import java.nio.file.Path;
 
 /// A model in the layout of a release: a directory with `config.json`, weights, tokenizer and chat template.
 ///
-/// Opening it reads only the configuration, so that a coordinator needs no weights on its disk and an expert worker no
-/// tokenizer; whatever is missing is reported when it is asked for. Owns the checkpoint: `close()` unmaps it.
+/// Opening it reads only the configuration, so that a coordinator needs no weights on its disk and an expert worker
+/// no tokenizer; whatever is missing is reported when it is asked for. Owns the checkpoint: `close()` unmaps it.
 public final class ModelDirectory implements AutoCloseable {
     private static final long MAX_TEXT_BYTES = 16L << 20;
 
@@ -127,12 +127,13 @@ public final class ModelDirectory implements AutoCloseable {
                 "is missing, and tokenizer_config.json has no chat_template");
     }
 
-    /// Identifies the text model, so that nodes can refuse to work with one that holds another: SHA-256, in hex, over the text
-    /// configuration and, for every text tensor in the order of names, its name, type, shape and three samples of its bytes.
+    /// Identifies the text model, so that nodes can refuse to work with one that holds another: SHA-256, in hex,
+    /// over the text configuration and, for every text tensor in the order of names, its name, type, shape and
+    /// three samples of its bytes.
     ///
-    /// It does not depend on how tensors are spread over files, and it reads a few pages of each tensor only, so it is cheap
-    /// on a model of any size. For the same reason it authenticates nothing: whoever can write the files can change weights
-    /// without changing the digest.
+    /// It does not depend on how tensors are spread over files, and it reads a few pages of each tensor only, so it
+    /// is cheap on a model of any size. For the same reason it authenticates nothing: whoever can write the files
+    /// can change weights without changing the digest.
     ///
     /// @throws io.atoll.model.checkpoint.CheckpointException if a weight file is missing or damaged
     public String modelDigest() {

@@ -22,9 +22,9 @@ import java.util.stream.Stream;
 
 /// All tensors of a model, found by name over one or several safetensors files.
 ///
-/// Files are mapped, never read into the heap, and each only when a tensor of it is first asked for: a worker that asks for
-/// some experts reads only their bytes. Safe for use by several threads. `close()` unmaps everything and makes every
-/// [Tensor] unusable.
+/// Files are mapped, never read into the heap, and each only when a tensor of it is first asked for: a worker that
+/// asks for some experts reads only their bytes. Safe for use by several threads. `close()` unmaps everything and
+/// makes every [Tensor] unusable.
 public final class Checkpoint implements AutoCloseable {
     private static final String INDEX = "model.safetensors.index.json";
     private static final String SINGLE = "model.safetensors";
@@ -165,6 +165,9 @@ public final class Checkpoint implements AutoCloseable {
                         .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                         .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                         .build();
+        if (!Files.isRegularFile(index)) {
+            throw new CheckpointException(index, "file", "is not a regular file");
+        }
         JsonNode root;
         try {
             long bytes = Files.size(index);

@@ -43,8 +43,8 @@ public enum DType {
         return bytes;
     }
 
-    /// Whether an element is a number by itself that [Tensor#floats()] can widen. The 8-bit floats are not: they mean
-    /// something only together with their scales.
+    /// Whether an element is a number by itself that [Tensor#floats()] can widen. The 8-bit floats are not: they
+    /// mean something only together with their scales.
     public boolean widensToFloat() {
         return switch (this) {
             case F64, F32, F16, BF16 -> true;
@@ -86,7 +86,8 @@ public enum DType {
         return Float.floatToFloat16(value);
     }
 
-    /// Widens `count` elements of `source`, from element `first` on, into `target`. F64 is rounded to f32; the rest is exact.
+    /// Widens `count` elements of `source`, from element `first` on, into `target`. F64 is rounded to f32; the rest
+    /// is exact.
     void widen(MemorySegment source, long first, float[] target, int offset, int count) {
         long at = first * bytes;
         switch (this) {

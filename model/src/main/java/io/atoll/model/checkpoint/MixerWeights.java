@@ -1,6 +1,7 @@
 package io.atoll.model.checkpoint;
 
-/// Weights of a layer's mixer. Matrices are `[out, in]`; head counts and widths are those of the text configuration.
+/// Weights of a layer's mixer. Matrices are `[out, in]`; head counts and widths are those of the text
+/// configuration.
 public sealed interface MixerWeights {
 
     /// Gated full attention.

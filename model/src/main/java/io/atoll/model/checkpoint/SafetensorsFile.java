@@ -26,12 +26,14 @@ import java.util.Map;
 
 /// One safetensors file, mapped: an 8-byte header length, a JSON header, and the tensors' bytes without gaps.
 ///
-/// The header is believed only as far as it has been checked: its length against the file and a limit, every tensor's byte
-/// range against the file, its type and shape, and all ranges against each other.
+/// The header is believed only as far as it has been checked: its length against the file and a limit, every
+/// tensor's byte range against the file, its type and shape, and all ranges against each other.
 final class SafetensorsFile {
     static final long MAX_HEADER_BYTES = 100_000_000;
     private static final int LENGTH_BYTES = 8;
     private static final int MAX_RANK = 16;
+    private static final int MAX_TENSORS =
+            1 << 20; // twice what the largest release has in all files
     private static final ValueLayout.OfLong LENGTH =
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -45,21 +47,15 @@ final class SafetensorsFile {
                             StreamReadConstraints.builder().maxNestingDepth(32).build())
                     .build();
 
-    private final Path file;
     private final Map<String, Tensor> tensors;
 
-    private SafetensorsFile(Path file, Map<String, Tensor> tensors) {
-        this.file = file;
+    private SafetensorsFile(Map<String, Tensor> tensors) {
         this.tensors = tensors;
     }
 
     /// The tensors by name, in the header's order.
     Map<String, Tensor> tensors() {
         return tensors;
-    }
-
-    Path file() {
-        return file;
     }
 
     /// Maps a file into `arena` and reads its header. Tensor bytes are not touched.
@@ -73,7 +69,12 @@ final class SafetensorsFile {
         } catch (IOException e) {
             throw new CheckpointException(file, "file", "cannot be mapped: " + e, e);
         }
-        return new SafetensorsFile(file, new Reader(file, bytes).read());
+        return parse(file, bytes);
+    }
+
+    /// As [#open], from the file's bytes.
+    static SafetensorsFile parse(Path file, MemorySegment bytes) {
+        return new SafetensorsFile(new Reader(file, bytes).read());
     }
 
     /// What the header says of one tensor, before it is checked against the others.
@@ -150,9 +151,12 @@ final class SafetensorsFile {
                             "must be an object",
                             parser);
                     if (name.equals("__metadata__")) {
-                        parser.skipChildren(); // free text about the file; nothing here depends
-                        // on it
+                        // Free text about the file; nothing here depends on it.
+                        parser.skipChildren();
                     } else {
+                        if (entries.size() == MAX_TENSORS) {
+                            throw header("has more than " + MAX_TENSORS + " tensors");
+                        }
                         entries.add(entry(name, parser));
                     }
                 }

@@ -2,8 +2,8 @@ package io.atoll.model.checkpoint;
 
 /// What a release calls each weight of the text model.
 ///
-/// Releases with a vision tower put the text model under `model.language_model.`, text-only exports under `model.`; the
-/// multi-token prediction module is under `mtp.` in both.
+/// Releases with a vision tower put the text model under `model.language_model.`, text-only exports under `model.`;
+/// the multi-token prediction module is under `mtp.` in both.
 ///
 /// @param prefix what the text model's names begin with
 public record TensorNames(String prefix) {

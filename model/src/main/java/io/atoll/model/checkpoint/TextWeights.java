@@ -8,13 +8,13 @@ import java.util.stream.IntStream;
 
 /// Finds each weight of the text model in a checkpoint and checks its shape and type against the configuration.
 ///
-/// Nothing is read ahead: an expert worker asks for its (layer, expert) pairs, an attention worker for one layer's dense part
-/// after the other, and only those tensors' files are opened. Every method throws [CheckpointException], with the tensor,
-/// the file and both shapes, if a weight is missing or does not fit. Weights must be plain floats; a quantised release is
-/// refused here by the type of its first quantised tensor.
+/// Nothing is read ahead: an expert worker asks for its (layer, expert) pairs, an attention worker for one layer's
+/// dense part after the other, and only those tensors' files are opened. Every method throws [CheckpointException],
+/// with the tensor, the file and both shapes, if a weight is missing or does not fit. Weights must be plain floats;
+/// a quantised release is refused here by the type of its first quantised tensor.
 ///
-/// Layers are counted through: `0 .. layerCount-1` is the model, and `layerCount + i` is layer `i` of the multi-token
-/// prediction module.
+/// Layers are counted through: `0 .. layerCount-1` is the model, and `layerCount + i` is layer `i` of the
+/// multi-token prediction module.
 public final class TextWeights {
     private final Checkpoint checkpoint;
     private final TextConfig config;

@@ -12,8 +12,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// One JSON object of a configuration file, read field by field. Every complaint carries the file, the field's path and the
-/// value found. A field that is `null` counts as absent, as the files of this family write it for "not set".
+/// One JSON object of a configuration file, read field by field. Every complaint carries the file, the field's path
+/// and the value found. A field that is `null` counts as absent, as the files of this family write it for "not
+/// set".
 final class JsonFields {
     /// Larger than any configuration seen by three orders of magnitude.
     private static final long MAX_FILE_BYTES = 16L << 20;

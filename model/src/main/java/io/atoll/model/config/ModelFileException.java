@@ -4,8 +4,8 @@ import java.nio.file.Path;
 
 /// A file of a model is missing, damaged, or of a kind this program does not support.
 ///
-/// One subclass for each kind of file; a command line can catch this type and print the message, which names the file, the
-/// place in it and the value found.
+/// One subclass for each kind of file; a command line can catch this type and print the message, which names the
+/// file, the place in it and the value found.
 public abstract class ModelFileException extends RuntimeException {
     private final transient Path file;
     private final String where;

@@ -3,8 +3,9 @@ package io.atoll.model.config;
 import java.util.List;
 import java.util.OptionalDouble;
 
-/// How positions turn queries and keys: plain rotary embedding, or YaRN's stretched one (Peng et al., "YaRN: Efficient
-/// Context Window Extension of Large Language Models", arXiv 2309.00071) for contexts longer than the model was trained on.
+/// How positions turn queries and keys: plain rotary embedding, or YaRN's stretched one (Peng et al., "YaRN:
+/// Efficient Context Window Extension of Large Language Models", arXiv 2309.00071) for contexts longer than the
+/// model was trained on.
 ///
 /// @param type plain or stretched
 /// @param theta base of the frequencies
@@ -105,7 +106,8 @@ public record RopeParameters(
                 OptionalDouble.empty());
     }
 
-    /// The angle a dimension pair turns per position: `[rotaryDim / 2]`, pair `i` joins dimensions `i` and `i + rotaryDim/2`.
+    /// The angle a dimension pair turns per position: `[rotaryDim / 2]`, pair `i` joins dimensions `i` and `i +
+    /// rotaryDim/2`.
     ///
     /// Computed in f32 step by step, as the reference implementation does, so angles at large positions agree.
     public float[] inverseFrequencies(int rotaryDim) {
@@ -124,8 +126,8 @@ public record RopeParameters(
         return result;
     }
 
-    /// What cosine and sine are multiplied by: 1 without YaRN, else `0.1 ln(factor) + 1` unless the configuration says
-    /// otherwise.
+    /// What cosine and sine are multiplied by: 1 without YaRN, else `0.1 ln(factor) + 1` unless the configuration
+    /// says otherwise.
     public float attentionFactor() {
         return switch (type) {
             case DEFAULT -> 1f;

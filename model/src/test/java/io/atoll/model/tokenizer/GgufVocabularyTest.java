@@ -1,0 +1,201 @@
+package io.atoll.model.tokenizer;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.atoll.model.DemoModel;
+import io.atoll.model.Seeds;
+import io.atoll.model.checkpoint.CheckpointException;
+import io.atoll.model.checkpoint.GgufBytes;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
+import org.junit.jupiter.api.io.TempDir;
+
+class GgufVocabularyTest {
+    private static final int NORMAL = 1;
+    private static final int UNKNOWN = 2;
+    private static final int CONTROL = 3;
+    private static final int USER_DEFINED = 4;
+    private static final int UNUSED = 5;
+
+    @TempDir Path directory;
+
+    @Test
+    void demoVocabularyInsideAGgufFileGivesTheSameIds() throws IOException {
+        Path file = write(demoAsGguf());
+        try (Tokenizer tokenizer = Tokenizer.fromGguf(file)) {
+            assertEquals(2036, tokenizer.size());
+            assertTrue(tokenizer.isSpecial(tokenizer.tokenId("<|im_end|>").orElseThrow()));
+            assertFalse(tokenizer.isSpecial(tokenizer.tokenId("<think>").orElseThrow()));
+            for (JsonNode row : TokenizerCases.resource("encode.json")) {
+                TokenizerCases.assertEncodes(tokenizer, row.get("text").textValue(), row);
+            }
+            for (JsonNode row : TokenizerCases.resource("stream.json")) {
+                TokenizerCases.assertStreams(tokenizer, row);
+            }
+        }
+    }
+
+    /// A full-size vocabulary is too large to keep here. `-Datoll.fixtures=DIR` names a directory with
+    /// `tokenizer/qwen35-vocab.gguf`, `encode.json` and `stream.json`.
+    @Test
+    @EnabledIfSystemProperty(named = "atoll.fixtures", matches = ".+")
+    void fullSizeVocabularyGivesTheReferencesIds() throws IOException {
+        Path fixtures = Path.of(System.getProperty("atoll.fixtures"), "tokenizer");
+        try (Tokenizer big = Tokenizer.fromGguf(fixtures.resolve("qwen35-vocab.gguf"))) {
+            assertEquals(151_646, big.size());
+            JsonMapper mapper = new JsonMapper();
+            for (JsonNode row :
+                    mapper.readTree(fixtures.resolve("encode.json").toFile()).get("cases")) {
+                TokenizerCases.assertEncodes(big, row.get("text").textValue(), row.get("big"));
+            }
+            for (JsonNode row :
+                    mapper.readTree(fixtures.resolve("stream.json").toFile()).get("cases")) {
+                if (row.get("vocabulary").textValue().equals("big")) {
+                    TokenizerCases.assertStreams(big, row);
+                }
+            }
+        }
+    }
+
+    @Test
+    void unusedAndPaddingRowsAreNoTokens() throws IOException {
+        List<String> tokens =
+                new ArrayList<>(List.of("a", "b", "ab", "<x>", "[PAD4]", "[PAD9]", "[PAD6]"));
+        List<Integer> kinds =
+                List.of(NORMAL, NORMAL, NORMAL, CONTROL, USER_DEFINED, UNUSED, UNUSED);
+        try (Tokenizer tokenizer =
+                Tokenizer.fromGguf(write(vocabulary(tokens, kinds, List.of("a b"))))) {
+            assertEquals(4, tokenizer.size());
+            assertEquals("<x>ab", tokenizer.decode(tokenizer.encode("<x>ab"), false));
+        }
+    }
+
+    @Test
+    void otherKindsOfVocabularyAreRefused() throws IOException {
+        assertRefused(
+                "tokenizer.ggml.model", new GgufBytes(3).text("tokenizer.ggml.model", "llama"));
+        assertRefused("tokenizer.ggml.model", new GgufBytes(3));
+        assertRefused(
+                "tokenizer.ggml.pre",
+                new GgufBytes(3)
+                        .text("tokenizer.ggml.model", "gpt2")
+                        .text("tokenizer.ggml.pre", "qwen2"));
+    }
+
+    @Test
+    void damagedVocabularyIsRefused() throws IOException {
+        List<String> tokens = List.of("a", "b", "ab");
+        List<Integer> kinds = Collections.nCopies(3, NORMAL);
+        assertRefused("tokenizer.ggml.token_type", vocabulary(tokens, List.of(NORMAL), List.of()));
+        assertRefused(
+                "tokenizer.ggml.token_type",
+                vocabulary(tokens, List.of(NORMAL, UNKNOWN, NORMAL), List.of()));
+        assertRefused(
+                "tokenizer.ggml.tokens", vocabulary(List.of("a", "b", "a"), kinds, List.of()));
+        for (String merge : List.of("ab", "a c", "c b", "b a", "", "a  b")) {
+            assertRefused("tokenizer.ggml.merges", vocabulary(tokens, kinds, List.of(merge)));
+        }
+        Path absent = directory.resolve("absent.gguf");
+        assertThrows(CheckpointException.class, () -> Tokenizer.fromGguf(absent));
+    }
+
+    @Test
+    void randomDamageGivesOnlyTypedErrors() {
+        byte[] sound =
+                vocabulary(
+                                List.of("a", "b", "c", "ab", "abc", "<x>", "<y>", "[PAD7]"),
+                                List.of(
+                                        NORMAL,
+                                        NORMAL,
+                                        NORMAL,
+                                        NORMAL,
+                                        NORMAL,
+                                        CONTROL,
+                                        USER_DEFINED,
+                                        UNUSED),
+                                List.of("a b", "ab c"))
+                        .bytes();
+        Path file = directory.resolve("v.gguf");
+        Seeds.forAll(
+                2000,
+                random -> {
+                    byte[] damaged = sound.clone();
+                    for (int i = random.nextInt(1, 5); i > 0; i--) {
+                        int value = random.nextBoolean() ? random.nextInt(128) : random.nextInt();
+                        damaged[random.nextInt(damaged.length)] = (byte) value;
+                    }
+                    try {
+                        Files.write(file, damaged);
+                        // What the rewriting lets through, the reader of tokenizer.json must bear.
+                        Vocabulary.parse(GgufVocabulary.read(file).tokenizerJson(), file);
+                    } catch (TokenizerException | CheckpointException expected) {
+                        assertEquals(file, expected.file());
+                    } catch (IOException e) {
+                        throw new AssertionError(e);
+                    }
+                });
+    }
+
+    private void assertRefused(String where, GgufBytes gguf) throws IOException {
+        Path file = write(gguf);
+        TokenizerException refusal =
+                assertThrows(TokenizerException.class, () -> Tokenizer.fromGguf(file));
+        assertEquals(where, refusal.where(), refusal.getMessage());
+        assertEquals(file, refusal.file());
+    }
+
+    private Path write(GgufBytes gguf) throws IOException {
+        Path file = directory.resolve("v.gguf");
+        Files.write(file, gguf.bytes());
+        return file;
+    }
+
+    private static GgufBytes vocabulary(
+            List<String> tokens, List<Integer> kinds, List<String> merges) {
+        return new GgufBytes(3)
+                .text("general.architecture", "qwen35moe")
+                .text("tokenizer.ggml.model", "gpt2")
+                .text("tokenizer.ggml.pre", "qwen35")
+                .texts("tokenizer.ggml.tokens", tokens)
+                .int32s("tokenizer.ggml.token_type", kinds)
+                .texts("tokenizer.ggml.merges", merges);
+    }
+
+    /// The demo model's `tokenizer.json` as a converter writes it, table filled up to 2048 rows.
+    private static GgufBytes demoAsGguf() throws IOException {
+        JsonNode json =
+                new JsonMapper().readTree(DemoModel.path().resolve("tokenizer.json").toFile());
+        List<String> tokens = new ArrayList<>();
+        List<Integer> kinds = new ArrayList<>(Collections.nCopies(2048, UNUSED));
+        for (int id = 0; id < 2048; id++) {
+            tokens.add("[PAD" + id + "]");
+        }
+        for (Map.Entry<String, JsonNode> entry : json.get("model").get("vocab").properties()) {
+            tokens.set(entry.getValue().intValue(), entry.getKey());
+            kinds.set(entry.getValue().intValue(), NORMAL);
+        }
+        for (JsonNode added : json.get("added_tokens")) {
+            tokens.set(added.get("id").intValue(), added.get("content").textValue());
+            kinds.set(
+                    added.get("id").intValue(),
+                    added.get("special").booleanValue() ? CONTROL : USER_DEFINED);
+        }
+        List<String> merges = new ArrayList<>();
+        for (JsonNode merge : json.get("model").get("merges")) {
+            merges.add(merge.get(0).textValue() + " " + merge.get(1).textValue());
+        }
+        return vocabulary(tokens, kinds, merges);
+    }
+}
