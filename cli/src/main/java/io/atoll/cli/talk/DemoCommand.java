@@ -69,14 +69,7 @@ public final class DemoCommand implements Callable<Integer> {
         CountDownLatch interrupted = new CountDownLatch(1);
         try (LocalCluster cluster = LocalCluster.start(plan, directory);
                 ApiClient client = new ApiClient(cluster.url())) {
-            Runtime.getRuntime()
-                    .addShutdownHook(
-                            Thread.ofPlatform()
-                                    .unstarted(
-                                            () -> {
-                                                interrupted.countDown();
-                                                cluster.close();
-                                            }));
+            Runtime.getRuntime().addShutdownHook(stopping(cluster, interrupted));
             String name = client.get("v1/models").path("data").path(0).path("id").asText();
             for (Question question : QUESTIONS) {
                 ask(client, name, question);
@@ -88,6 +81,17 @@ public final class DemoCommand implements Callable<Integer> {
             }
             return 0;
         }
+    }
+
+    /// What Ctrl-C does before the process ends.
+    private static Thread stopping(LocalCluster cluster, CountDownLatch interrupted) {
+        return Thread.ofPlatform()
+                .name("stop")
+                .unstarted(
+                        () -> {
+                            interrupted.countDown();
+                            cluster.close();
+                        });
     }
 
     private void ask(ApiClient client, String model, Question question)
