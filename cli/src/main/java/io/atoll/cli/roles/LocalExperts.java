@@ -1,11 +1,15 @@
 package io.atoll.cli.roles;
 
 import io.atoll.attention.moe.RoutedExperts;
+import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.ExpertWorker;
 import io.atoll.expert.batch.ExpertEngine;
 import io.atoll.expert.store.ExpertStore;
+import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
+import io.atoll.model.ModelDirectory;
+import io.atoll.model.config.TextConfig;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.lang.foreign.Arena;
@@ -23,6 +27,19 @@ public final class LocalExperts implements RoutedExperts {
     private final int expertsPerToken;
     private Arena sumsArena = Arena.ofShared();
     private MemorySegment sums = MemorySegment.NULL; // int64 [rows, hidden]
+
+    /// Loads every expert of a model.
+    ///
+    /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
+    public static LocalExperts load(ModelDirectory model, Kernels kernels, ComputePool pool) {
+        TextConfig text = model.config().text();
+        ExpertShard all = ExpertShard.all(text.layerCount(), text.experts());
+        return new LocalExperts(
+                ResidentExperts.load(model.textWeights(), all, Optional.empty()),
+                kernels,
+                pool,
+                text.expertsPerToken());
+    }
 
     /// @param store owned from here on
     public LocalExperts(ExpertStore store, Kernels kernels, ComputePool pool, int expertsPerToken) {
