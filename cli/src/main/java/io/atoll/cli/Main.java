@@ -9,7 +9,7 @@ import io.atoll.cli.roles.ServeCommand;
 import io.atoll.cli.talk.ChatCommand;
 import io.atoll.cli.talk.DemoCommand;
 import io.atoll.cli.talk.GenerateCommand;
-import org.slf4j.Logger;
+import java.util.Set;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -36,11 +36,18 @@ import picocli.CommandLine.HelpCommand;
             "`atoll help COMMAND` explains one; `atoll demo` shows a small cluster at work."
         })
 public final class Main {
-    private static final Logger LOG = LoggerFactory.getLogger(Main.class);
+    /// Commands that serve log what happens; the others print their results, and log only what is wrong.
+    private static final Set<String> SERVERS =
+            Set.of("serve", "coordinator", "attention-worker", "expert-worker");
 
     private Main() {}
 
     public static void main(String[] arguments) {
+        if (arguments.length > 0
+                && !SERVERS.contains(arguments[0])
+                && System.getenv("ATOLL_LOG_LEVEL") == null) {
+            System.setProperty("ATOLL_LOG_LEVEL", "WARN"); // read when the first logger is made
+        }
         CommandLine command = new CommandLine(new Main());
         command.setUsageHelpAutoWidth(true);
         command.getSubcommands()
@@ -71,7 +78,8 @@ public final class Main {
         String message = failure.getMessage();
         command.getErr().println("atoll: " + (message == null ? failure.toString() : message));
         if (!isExpected(failure)) {
-            LOG.error("{} failed", command.getCommandName(), failure);
+            LoggerFactory.getLogger(Main.class)
+                    .error("{} failed", command.getCommandName(), failure);
         }
     }
 
