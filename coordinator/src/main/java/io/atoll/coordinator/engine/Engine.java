@@ -43,8 +43,9 @@ public final class Engine implements AutoCloseable {
     /// How long an idle loop goes without asking whether the worker is available.
     private static final long IDLE_CHECK_MILLIS = 250;
 
-    /// A busy loop looks at its worker this often: a remote one is asked over the network, and a step finds out by itself.
-    private static final long CHECK_NANOS = 100_000_000;
+    /// A busy loop looks at its worker once in so many turns: a remote one is asked over the network, and a step finds out by
+    /// itself.
+    private static final int CHECK_TURNS = 16;
 
     private static final Failure STOPPING =
             new Failure(ErrorCode.NOT_READY, "the coordinator is stopping");
@@ -69,7 +70,6 @@ public final class Engine implements AutoCloseable {
     private Scheduler scheduler; // the loop's own
 
     private volatile Optional<Failure> unavailable = Optional.empty();
-    private long checkedNanos; // of the step loop
     private volatile boolean stopping;
     private volatile long drainUntilNanos;
     private volatile boolean stopped;
@@ -212,12 +212,13 @@ public final class Engine implements AutoCloseable {
     private void loop() {
         List<Event> events = new ArrayList<>();
         boolean idle = false; // the first look at the worker comes before the first wait
-        checkedNanos = System.nanoTime() - CHECK_NANOS - 1;
+        int turnsUntilCheck = 0;
         while (!(stopping && (live.isEmpty() || drainUntilNanos - System.nanoTime() <= 0))) {
             try {
                 takeCommands(events, idle);
-                if (idle || System.nanoTime() - checkedNanos > CHECK_NANOS) {
+                if (idle || turnsUntilCheck-- <= 0) {
                     checkAvailability(events);
+                    turnsUntilCheck = CHECK_TURNS;
                 }
                 Decision decision = scheduler.next(System.nanoTime(), events);
                 events.clear();
@@ -355,7 +356,6 @@ public final class Engine implements AutoCloseable {
     }
 
     private void checkAvailability(List<Event> events) {
-        checkedNanos = System.nanoTime();
         Optional<Failure> before = unavailable;
         Optional<Failure> now = worker.unavailable();
         unavailable = now;
