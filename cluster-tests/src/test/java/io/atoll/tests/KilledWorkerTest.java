@@ -29,7 +29,7 @@ class KilledWorkerTest {
     private static final Path MODEL = Path.of(System.getProperty("atoll.root"), "demo-model");
     private static final String SECOND_HALF = "2/2";
 
-    @TempDir private Path directory;
+    @TempDir private static Path directory;
     private LocalCluster cluster;
     private ApiClient client;
 
