@@ -10,9 +10,9 @@ import io.atoll.attention.step.AttentionWorker;
 import io.atoll.attention.step.LocalAttentionWorker;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
+import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.ExpertWorker;
 import io.atoll.expert.store.ResidentExperts;
-import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
@@ -44,7 +44,7 @@ final class AttentionParts implements AutoCloseable {
                                     ? localExperts(model, kernels, pool)
                                     : remoteExperts(model, file, kernels));
             int vocabularySize;
-            try (Tokenizer tokenizer = Tokenizer.load(model.tokenizerFile())) {
+            try (Tokenizer tokenizer = model.tokenizer()) {
                 vocabularySize = tokenizer.size();
             }
             worker =
@@ -122,7 +122,9 @@ final class AttentionParts implements AutoCloseable {
                         text.layerCount(),
                         text.experts(),
                         text.hiddenSize(),
-                        file.expertFormat().equals(Optional.of("q8")) ? RowFormat.Q8 : RowFormat.F32,
+                        file.expertFormat().equals(Optional.of("q8"))
+                                ? RowFormat.Q8
+                                : RowFormat.F32,
                         ExpertWorker.FRACTION_BITS),
                 kernels);
     }

@@ -40,7 +40,7 @@ public final class Serving implements AutoCloseable {
             CoordinatorSection section = file.coordinator();
             modelName = section.modelName().orElseGet(model::name);
             worker = attentionWorker(model, file, kernels, localExperts);
-            Tokenizer tokenizer = open(Tokenizer.load(model.tokenizerFile()));
+            Tokenizer tokenizer = open(model.tokenizer());
             coordinator =
                     open(
                             new Coordinator(

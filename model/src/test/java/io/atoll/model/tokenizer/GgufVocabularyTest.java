@@ -9,8 +9,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.atoll.model.DemoModel;
 import io.atoll.model.Seeds;
-import io.atoll.model.checkpoint.CheckpointException;
-import io.atoll.model.checkpoint.GgufBytes;
+import io.atoll.model.gguf.GgufBuilder;
+import io.atoll.model.gguf.GgufException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -85,13 +85,13 @@ class GgufVocabularyTest {
     @Test
     void otherKindsOfVocabularyAreRefused() throws IOException {
         assertRefused(
-                "tokenizer.ggml.model", new GgufBytes(3).text("tokenizer.ggml.model", "llama"));
-        assertRefused("tokenizer.ggml.model", new GgufBytes(3));
+                "tokenizer.ggml.model", new GgufBuilder().string("tokenizer.ggml.model", "llama"));
+        assertRefused("tokenizer.ggml.model", new GgufBuilder());
         assertRefused(
                 "tokenizer.ggml.pre",
-                new GgufBytes(3)
-                        .text("tokenizer.ggml.model", "gpt2")
-                        .text("tokenizer.ggml.pre", "qwen2"));
+                new GgufBuilder()
+                        .string("tokenizer.ggml.model", "gpt2")
+                        .string("tokenizer.ggml.pre", "qwen2"));
     }
 
     @Test
@@ -108,7 +108,7 @@ class GgufVocabularyTest {
             assertRefused("tokenizer.ggml.merges", vocabulary(tokens, kinds, List.of(merge)));
         }
         Path absent = directory.resolve("absent.gguf");
-        assertThrows(CheckpointException.class, () -> Tokenizer.fromGguf(absent));
+        assertThrows(GgufException.class, () -> Tokenizer.fromGguf(absent));
     }
 
     @Test
@@ -126,7 +126,7 @@ class GgufVocabularyTest {
                                         USER_DEFINED,
                                         UNUSED),
                                 List.of("a b", "ab c"))
-                        .bytes();
+                        .toArray();
         Path file = directory.resolve("v.gguf");
         Seeds.forAll(
                 2000,
@@ -140,7 +140,7 @@ class GgufVocabularyTest {
                         Files.write(file, damaged);
                         // What the rewriting lets through, the reader of tokenizer.json must bear.
                         Vocabulary.parse(GgufVocabulary.read(file).tokenizerJson(), file);
-                    } catch (TokenizerException | CheckpointException expected) {
+                    } catch (TokenizerException | GgufException expected) {
                         assertEquals(file, expected.file());
                     } catch (IOException e) {
                         throw new AssertionError(e);
@@ -148,7 +148,7 @@ class GgufVocabularyTest {
                 });
     }
 
-    private void assertRefused(String where, GgufBytes gguf) throws IOException {
+    private void assertRefused(String where, GgufBuilder gguf) throws IOException {
         Path file = write(gguf);
         TokenizerException refusal =
                 assertThrows(TokenizerException.class, () -> Tokenizer.fromGguf(file));
@@ -156,25 +156,29 @@ class GgufVocabularyTest {
         assertEquals(file, refusal.file());
     }
 
-    private Path write(GgufBytes gguf) throws IOException {
+    private Path write(GgufBuilder gguf) throws IOException {
         Path file = directory.resolve("v.gguf");
-        Files.write(file, gguf.bytes());
+        Files.write(file, gguf.toArray());
         return file;
     }
 
-    private static GgufBytes vocabulary(
+    private static GgufBuilder vocabulary(
             List<String> tokens, List<Integer> kinds, List<String> merges) {
-        return new GgufBytes(3)
-                .text("general.architecture", "qwen35moe")
-                .text("tokenizer.ggml.model", "gpt2")
-                .text("tokenizer.ggml.pre", "qwen35")
-                .texts("tokenizer.ggml.tokens", tokens)
-                .int32s("tokenizer.ggml.token_type", kinds)
-                .texts("tokenizer.ggml.merges", merges);
+        return new GgufBuilder()
+                .string("general.architecture", "qwen35moe")
+                .string("tokenizer.ggml.model", "gpt2")
+                .string("tokenizer.ggml.pre", "qwen35")
+                .strings("tokenizer.ggml.tokens", tokens.toArray(String[]::new))
+                .integers(
+                        "tokenizer.ggml.token_type",
+                        GgufBuilder.I32,
+                        4,
+                        kinds.stream().mapToLong(Integer::longValue).toArray())
+                .strings("tokenizer.ggml.merges", merges.toArray(String[]::new));
     }
 
     /// The demo model's `tokenizer.json` as a converter writes it, table filled up to 2048 rows.
-    private static GgufBytes demoAsGguf() throws IOException {
+    private static GgufBuilder demoAsGguf() throws IOException {
         JsonNode json =
                 new JsonMapper().readTree(DemoModel.path().resolve("tokenizer.json").toFile());
         List<String> tokens = new ArrayList<>();
