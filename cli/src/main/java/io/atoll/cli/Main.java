@@ -31,7 +31,10 @@ import picocli.CommandLine.HelpCommand;
             DemoCommand.class,
             HelpCommand.class
         },
-        footer = {"", "`atoll help COMMAND` explains one; `atoll demo` shows a small cluster at work."})
+        footer = {
+            "",
+            "`atoll help COMMAND` explains one; `atoll demo` shows a small cluster at work."
+        })
 public final class Main {
     private static final Logger LOG = LoggerFactory.getLogger(Main.class);
 

@@ -26,7 +26,8 @@ class LayoutTest {
 
     @Test
     void kernelsUseNothingOfOurs() {
-        mayNotUse("io.atoll.kernels..", "io.atoll.model..", "io.atoll.proto..", "io.atoll.cluster..");
+        mayNotUse(
+                "io.atoll.kernels..", "io.atoll.model..", "io.atoll.proto..", "io.atoll.cluster..");
     }
 
     @Test
@@ -36,14 +37,24 @@ class LayoutTest {
 
     @Test
     void protoAndClusterConfigUseNothingOfOurs() {
-        mayNotUse("io.atoll.proto..", "io.atoll.kernels..", "io.atoll.model..", "io.atoll.cluster..");
-        mayNotUse("io.atoll.cluster..", "io.atoll.kernels..", "io.atoll.model..", "io.atoll.proto..");
+        mayNotUse(
+                "io.atoll.proto..", "io.atoll.kernels..", "io.atoll.model..", "io.atoll.cluster..");
+        mayNotUse(
+                "io.atoll.cluster..", "io.atoll.kernels..", "io.atoll.model..", "io.atoll.proto..");
     }
 
     @Test
     void workersKnowNeitherEachOtherNorTheCoordinator() {
-        mayNotUse("io.atoll.expert..", "io.atoll.attention..", "io.atoll.coordinator..", "io.atoll.cli..");
-        mayNotUse("io.atoll.attention..", "io.atoll.expert..", "io.atoll.coordinator..", "io.atoll.cli..");
+        mayNotUse(
+                "io.atoll.expert..",
+                "io.atoll.attention..",
+                "io.atoll.coordinator..",
+                "io.atoll.cli..");
+        mayNotUse(
+                "io.atoll.attention..",
+                "io.atoll.expert..",
+                "io.atoll.coordinator..",
+                "io.atoll.cli..");
     }
 
     @Test

@@ -61,7 +61,12 @@ public final class ExpertWorker implements AutoCloseable {
                     store.bytes() >> 20,
                     store.format(),
                     (System.nanoTime() - begin) / 1_000_000);
-            return over(settings, store, model.modelDigest());
+            try {
+                return over(settings, store, model.modelDigest());
+            } catch (RuntimeException e) {
+                store.close();
+                throw e;
+            }
         }
     }
 
@@ -124,6 +129,11 @@ public final class ExpertWorker implements AutoCloseable {
     /// Dispatches that wait for compute now.
     public int queuedDispatches() {
         return queue.size();
+    }
+
+    /// Whether it has begun to stop and takes no dispatches any more.
+    public boolean isStopping() {
+        return queue.isClosed();
     }
 
     /// Open exchange streams.

@@ -3,6 +3,7 @@ package io.atoll.expert;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.cluster.placement.ExpertShard;
@@ -19,6 +20,7 @@ import io.grpc.health.v1.HealthCheckRequest;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
 import io.grpc.netty.NettyChannelBuilder;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -300,14 +302,11 @@ class ExpertWorkerTest {
             client.send(1, 2, ROW, 0, MINUTE_MICROS);
             await(() -> worker.queuedDispatches() == 1);
             CompletableFuture<Void> stopped = CompletableFuture.runAsync(worker::close);
-            // The stop has begun once new dispatches are refused.
-            long dispatch = 100;
-            do {
-                client.send(2, dispatch, ROW, 0, MINUTE_MICROS);
-                dispatch++;
-                await(() -> client.hasReply() || worker.queuedDispatches() == 10);
-            } while (!client.hasReply());
-            assertTrue(client.nextSums().failure().isPresent());
+            await(worker::isStopping);
+            client.send(2, 3, ROW, 0, MINUTE_MICROS);
+            SumReader.Sums late = client.nextSums();
+            assertEquals(3, late.header().dispatch());
+            assertEquals(ErrorCode.NOT_READY, late.failure().orElseThrow().code());
             store.letGo();
             assertEquals(1, client.nextSums().header().dispatch());
             SumReader.Sums second = client.nextSums();
@@ -315,6 +314,24 @@ class ExpertWorkerTest {
             assertTrue(second.failure().isEmpty());
             assertEquals(Status.Code.UNAVAILABLE, client.awaitEnd().getCode());
             stopped.get(20, TimeUnit.SECONDS);
+        }
+    }
+
+    @Test
+    void portInUseIsAnErrorAndTheWorkerCanBeClosed() throws Exception {
+        try (ExpertWorker first = start(floatStore(), 10)) {
+            ExpertStore store = floatStore();
+            ExpertWorkerSettings settings =
+                    ExpertWorkerSettings.of(
+                            "w2",
+                            "test",
+                            Path.of("none"),
+                            store.shard(),
+                            "127.0.0.1",
+                            first.port());
+            try (ExpertWorker second = ExpertWorker.over(settings, store, "digest")) {
+                assertThrows(IOException.class, second::start);
+            }
         }
     }
 

@@ -102,7 +102,11 @@ public final class RemoteExperts implements RoutedExperts {
     /// Takes a dispatch back when its combine is over.
     void recycle(RemoteDispatch dispatch, long id) {
         underWay.set(slot(id), null);
-        idle.push(dispatch);
+        if (closed) {
+            dispatch.free();
+        } else {
+            idle.push(dispatch);
+        }
     }
 
     @Override

@@ -15,30 +15,28 @@ import java.util.List;
 /// A wire between an attention worker and an expert worker that a test can hold, cut and mend.
 final class TcpProxy implements AutoCloseable {
     private final int target;
-    private final int port;
+    private final ServerSocket server;
 
     // Guarded by this.
-    private ServerSocket server;
     private final List<Socket> open = new ArrayList<>();
+    private boolean cut;
     private boolean holdingReplies;
     private long heldBytes;
 
     TcpProxy(int target) {
         this.target = target;
-        this.server = listen(0);
-        this.port = server.getLocalPort();
+        this.server = listen();
         accept(server);
     }
 
     int port() {
-        return port;
+        return server.getLocalPort();
     }
 
-    private static ServerSocket listen(int port) {
+    private static ServerSocket listen() {
         try {
             ServerSocket socket = new ServerSocket();
-            socket.setReuseAddress(true);
-            socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+            socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
             return socket;
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -54,14 +52,19 @@ final class TcpProxy implements AutoCloseable {
                                     connect(from.accept());
                                 }
                             } catch (IOException _) {
-                                // Cut.
+                                // Closed.
                             }
                         });
     }
 
     private void connect(Socket client) throws IOException {
-        Socket worker = new Socket(InetAddress.getLoopbackAddress(), target);
+        Socket worker;
         synchronized (this) {
+            if (cut) {
+                reset(client);
+                return;
+            }
+            worker = new Socket(InetAddress.getLoopbackAddress(), target);
             open.add(client);
             open.add(worker);
         }
@@ -118,10 +121,9 @@ final class TcpProxy implements AutoCloseable {
         notifyAll();
     }
 
-    /// Breaks every connection and refuses new ones; what was kept is lost.
+    /// Breaks every connection and every new one; what was kept is lost.
     synchronized void cut() {
         try {
-            server.close();
             for (Socket socket : open) {
                 reset(socket);
             }
@@ -129,6 +131,7 @@ final class TcpProxy implements AutoCloseable {
             throw new UncheckedIOException(e);
         }
         open.clear();
+        cut = true;
         holdingReplies = false;
         notifyAll();
     }
@@ -142,14 +145,14 @@ final class TcpProxy implements AutoCloseable {
         }
     }
 
-    /// Accepts connections again, on the same port.
+    /// Lets connections through again.
     synchronized void mend() {
-        server = listen(port);
-        accept(server);
+        cut = false;
     }
 
     @Override
-    public void close() {
+    public void close() throws IOException {
+        server.close();
         cut();
     }
 }

@@ -47,8 +47,7 @@ public final class GenerationRate {
             for (int round = 0; round < rounds; round++) {
                 for (int w = 0; w < WORKERS.size(); w++) {
                     for (int b = 0; b < BATCHES.size(); b++) {
-                        rates[w][b][round] =
-                                rate(clusters.get(w), clients, BATCHES.get(b), tokens);
+                        rates[w][b][round] = rate(clusters.get(w), clients, BATCHES.get(b), tokens);
                     }
                 }
             }
@@ -59,8 +58,7 @@ public final class GenerationRate {
     }
 
     /// Tokens a second of all answers together.
-    private static double rate(
-            LocalCluster cluster, ExecutorService clients, int batch, int tokens)
+    private static double rate(LocalCluster cluster, ExecutorService clients, int batch, int tokens)
             throws Exception {
         try (ApiClient client = new ApiClient(cluster.url())) {
             String model = client.get("v1/models").path("data").path(0).path("id").asText();

@@ -65,7 +65,8 @@ public final class ApiClient implements AutoCloseable {
     /// Sends a chat request and hands over the answer as it comes.
     ///
     /// @param request the request's body; `stream` and `stream_options` are set here
-    public Answer chat(ObjectNode request, Listener listener) throws IOException, InterruptedException {
+    public Answer chat(ObjectNode request, Listener listener)
+            throws IOException, InterruptedException {
         request.put("stream", true);
         request.putObject("stream_options").put("include_usage", true);
         long start = System.nanoTime();
@@ -128,7 +129,8 @@ public final class ApiClient implements AutoCloseable {
             }
             finish = choice.path("finish_reason").asText(finish);
             promptTokens = chunk.path("usage").path("prompt_tokens").asInt(promptTokens);
-            completionTokens = chunk.path("usage").path("completion_tokens").asInt(completionTokens);
+            completionTokens =
+                    chunk.path("usage").path("completion_tokens").asInt(completionTokens);
         }
         throw new ApiException(200, "", "the stream ended early: the connection was lost");
     }
@@ -182,8 +184,7 @@ public final class ApiClient implements AutoCloseable {
             // Not JSON: the status and the text itself say more than a parser's complaint.
         }
         String text = body.strip();
-        return new ApiException(
-                status, "", "HTTP " + status + (text.isEmpty() ? "" : ": " + text));
+        return new ApiException(status, "", "HTTP " + status + (text.isEmpty() ? "" : ": " + text));
     }
 
     @Override

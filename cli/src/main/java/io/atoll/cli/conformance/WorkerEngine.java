@@ -9,8 +9,6 @@ import io.atoll.attention.step.StepOutcome;
 import io.atoll.attention.step.StepPlan;
 import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.cli.roles.LocalExperts;
-import io.atoll.cluster.placement.ExpertShard;
-import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.ModelDirectory;
@@ -45,23 +43,12 @@ final class WorkerEngine implements Engine {
 
     /// Experts in this process, as `atoll serve` has them.
     static WorkerEngine withLocalExperts(Path directory, Kernels kernels) {
-        return open(directory, kernels, WorkerEngine::localExperts);
+        return open(directory, kernels, LocalExperts::load);
     }
 
     /// Experts on two expert workers, started for this engine.
     static WorkerEngine withClusterExperts(Path directory, Kernels kernels) {
         return open(directory, kernels, (model, _, _) -> ClusterExperts.start(model, kernels));
-    }
-
-    private static RoutedExperts localExperts(
-            ModelDirectory model, Kernels kernels, ComputePool pool) {
-        TextConfig text = model.config().text();
-        ExpertShard all = ExpertShard.all(text.layerCount(), text.experts());
-        return new LocalExperts(
-                ResidentExperts.load(model.textWeights(), all, Optional.empty()),
-                kernels,
-                pool,
-                text.expertsPerToken());
     }
 
     /// @param opener what it opens is closed with the engine

@@ -35,7 +35,11 @@ public final class LocalCluster implements AutoCloseable {
     /// @param coordinatorYaml further lines of the cluster file's `coordinator` section, indented by two
     /// @param attentionYaml the same for its `attention-worker` section
     public record Plan(
-            Path model, List<String> shards, int port, String coordinatorYaml, String attentionYaml) {
+            Path model,
+            List<String> shards,
+            int port,
+            String coordinatorYaml,
+            String attentionYaml) {
         public Plan {
             shards = List.copyOf(shards);
         }
@@ -99,7 +103,8 @@ public final class LocalCluster implements AutoCloseable {
         awaitServing(START_TIMEOUT);
     }
 
-    private AtollProcess startWorker(String name, String shard, HostPort listen) throws IOException {
+    private AtollProcess startWorker(String name, String shard, HostPort listen)
+            throws IOException {
         return AtollProcess.start(
                 name,
                 directory.resolve(name + ".log"),

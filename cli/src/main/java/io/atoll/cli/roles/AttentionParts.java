@@ -10,9 +10,7 @@ import io.atoll.attention.step.AttentionWorker;
 import io.atoll.attention.step.LocalAttentionWorker;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
-import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.ExpertWorker;
-import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
@@ -41,7 +39,7 @@ final class AttentionParts implements AutoCloseable {
             RoutedExperts experts =
                     open(
                             local
-                                    ? localExperts(model, kernels, pool)
+                                    ? LocalExperts.load(model, kernels, pool)
                                     : remoteExperts(model, file, kernels));
             int vocabularySize;
             try (Tokenizer tokenizer = model.tokenizer()) {
@@ -81,17 +79,6 @@ final class AttentionParts implements AutoCloseable {
 
     AttentionWorker worker() {
         return worker;
-    }
-
-    private static RoutedExperts localExperts(
-            ModelDirectory model, Kernels kernels, ComputePool pool) {
-        TextConfig text = model.config().text();
-        ExpertShard all = ExpertShard.all(text.layerCount(), text.experts());
-        return new LocalExperts(
-                ResidentExperts.load(model.textWeights(), all, Optional.empty()),
-                kernels,
-                pool,
-                text.expertsPerToken());
     }
 
     private static RoutedExperts remoteExperts(

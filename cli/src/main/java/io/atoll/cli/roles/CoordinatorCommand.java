@@ -15,7 +15,8 @@ import picocli.CommandLine.Option;
         description = "Serve the API of a cluster, with the attention stack in the same process.",
         footer = {
             "",
-            "The attention stack is elsewhere if the file names `attention-worker` in its coordinator",
+            "The attention stack is elsewhere if the file names `attention-worker` in its"
+                    + " coordinator",
             "section.",
             "",
             "Example:",
@@ -41,7 +42,8 @@ public final class CoordinatorCommand implements Callable<Integer> {
         System.out.print(file.toYaml());
         try (Serving serving = Serving.cluster(model, file, options.kernels(file))) {
             System.out.println(serving.kernels());
-            System.out.println("model " + serving.modelName() + ", API at " + serving.url() + "/v1");
+            System.out.println(
+                    "model " + serving.modelName() + ", API at " + serving.url() + "/v1");
             RoleProcess.serve("coordinator", serving.address(), options.stopWithStdin(), serving);
         }
         return 0;

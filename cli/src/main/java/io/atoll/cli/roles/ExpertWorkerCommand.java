@@ -45,7 +45,8 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
     @Option(
             names = "--listen",
             paramLabel = "HOST:PORT",
-            description = "Where to listen; port 0 takes a free one. Default: its address in the file.")
+            description =
+                    "Where to listen; port 0 takes a free one. Default: its address in the file.")
     private Optional<String> listen;
 
     @Option(
@@ -61,7 +62,7 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
             paramLabel = "FORMAT",
             description = {
                 "q8 rounds the experts to 8 bits, half the memory of BF16; overrides the cluster"
-                        + " file, and every worker needs the same. Default: the checkpoint's values."
+                    + " file, and every worker needs the same. Default: the checkpoint's values."
             })
     private Optional<String> format;
 
@@ -157,7 +158,8 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                             .map(ExpertWorkerSection::name)
                             .toList();
             return sharing.contains(name)
-                    ? ExpertShard.part(layers, text.experts(), sharing.indexOf(name), sharing.size())
+                    ? ExpertShard.part(
+                            layers, text.experts(), sharing.indexOf(name), sharing.size())
                     : ExpertShard.all(layers, text.experts());
         } catch (IllegalArgumentException e) {
             throw options.usage("experts: " + e.getMessage());

@@ -1,11 +1,15 @@
 package io.atoll.cli.roles;
 
 import io.atoll.attention.moe.RoutedExperts;
+import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.ExpertWorker;
 import io.atoll.expert.batch.ExpertEngine;
 import io.atoll.expert.store.ExpertStore;
+import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
+import io.atoll.model.ModelDirectory;
+import io.atoll.model.config.TextConfig;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.lang.foreign.Arena;
@@ -14,7 +18,7 @@ import java.util.Optional;
 
 /// All experts in this process: an expert worker's engine, without the wire. The sums are the same bits.
 ///
-/// A dispatch computes at once, on the caller's threads, which would otherwise wait for it.
+/// A dispatch is only remembered; the combine computes, on the caller's threads, which would otherwise wait.
 public final class LocalExperts implements RoutedExperts {
     private final ExpertStore store;
     private final ExpertEngine engine;
@@ -24,9 +28,21 @@ public final class LocalExperts implements RoutedExperts {
     private Arena sumsArena = Arena.ofShared();
     private MemorySegment sums = MemorySegment.NULL; // int64 [rows, hidden]
 
+    /// Loads every expert of a model.
+    ///
+    /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
+    public static LocalExperts load(ModelDirectory model, Kernels kernels, ComputePool pool) {
+        TextConfig text = model.config().text();
+        ExpertShard all = ExpertShard.all(text.layerCount(), text.experts());
+        return new LocalExperts(
+                ResidentExperts.load(model.textWeights(), all, Optional.empty()),
+                kernels,
+                pool,
+                text.expertsPerToken());
+    }
+
     /// @param store owned from here on
-    public LocalExperts(
-            ExpertStore store, Kernels kernels, ComputePool pool, int expertsPerToken) {
+    public LocalExperts(ExpertStore store, Kernels kernels, ComputePool pool, int expertsPerToken) {
         this.store = store;
         this.kernels = kernels;
         this.expertsPerToken = expertsPerToken;
@@ -42,22 +58,29 @@ public final class LocalExperts implements RoutedExperts {
             MemorySegment expertIds,
             MemorySegment weights,
             long deadlineNanos) {
-        reserve((long) rows * hidden * Long.BYTES);
+        return out -> combine(layer, rows, x, expertIds, weights, out);
+    }
+
+    private Optional<Failure> combine(
+            int layer,
+            int rows,
+            MemorySegment x,
+            MemorySegment expertIds,
+            MemorySegment weights,
+            MemorySegment out) {
+        int values = Math.multiplyExact(rows, hidden);
+        reserve((long) values * Long.BYTES);
         engine.begin(layer);
         int job = engine.addFloats(rows, x, expertsPerToken, expertIds, weights, sums);
         engine.run();
         if (!engine.isFinite(job)) {
-            Failure failure =
+            return Optional.of(
                     new Failure(
                             ErrorCode.NON_FINITE_OUTPUT,
-                            "an expert's output is not finite or past the grid: layer=" + layer);
-            return _ -> Optional.of(failure);
+                            "an expert's output is not finite or past the grid: layer=" + layer));
         }
-        return out -> {
-            kernels.combineToFloat(
-                    sums, out, Math.multiplyExact(rows, hidden), ExpertWorker.FRACTION_BITS);
-            return Optional.empty();
-        };
+        kernels.combineToFloat(sums, out, values, ExpertWorker.FRACTION_BITS);
+        return Optional.empty();
     }
 
     private void reserve(long bytes) {

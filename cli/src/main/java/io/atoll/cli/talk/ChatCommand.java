@@ -46,7 +46,8 @@ public final class ChatCommand implements Callable<Integer> {
             throws IOException, InterruptedException {
         LineReader reader = LineReaderBuilder.builder().terminal(terminal).build();
         Terminal screen = new Terminal(System.out, Terminal.stdoutIsStyled());
-        screen.note(server.model() + " at " + server.url() + "; /new, /exit, Ctrl-C stops an answer");
+        screen.note(
+                server.model() + " at " + server.url() + "; /new, /exit, Ctrl-C stops an answer");
         ObjectNode request = options.request(server.model());
         int system = request.withArray("messages").size();
         while (true) {

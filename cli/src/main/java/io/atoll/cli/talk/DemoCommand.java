@@ -62,20 +62,14 @@ public final class DemoCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Path directory = Files.createTempDirectory("atoll-demo-");
-        screen.note("starting two expert workers and a coordinator; their logs are in " + directory);
+        screen.note(
+                "starting two expert workers and a coordinator; their logs are in " + directory);
         LocalCluster.Plan plan =
                 LocalCluster.Plan.even(model.orElseGet(AtollHome::demoModel), 2, port);
         CountDownLatch interrupted = new CountDownLatch(1);
         try (LocalCluster cluster = LocalCluster.start(plan, directory);
                 ApiClient client = new ApiClient(cluster.url())) {
-            Runtime.getRuntime()
-                    .addShutdownHook(
-                            Thread.ofPlatform()
-                                    .unstarted(
-                                            () -> {
-                                                interrupted.countDown();
-                                                cluster.close();
-                                            }));
+            Runtime.getRuntime().addShutdownHook(stopping(cluster, interrupted));
             String name = client.get("v1/models").path("data").path(0).path("id").asText();
             for (Question question : QUESTIONS) {
                 ask(client, name, question);
@@ -89,12 +83,26 @@ public final class DemoCommand implements Callable<Integer> {
         }
     }
 
+    /// What Ctrl-C does before the process ends.
+    private static Thread stopping(LocalCluster cluster, CountDownLatch interrupted) {
+        return Thread.ofPlatform()
+                .name("stop")
+                .unstarted(
+                        () -> {
+                            interrupted.countDown();
+                            cluster.close();
+                        });
+    }
+
     private void ask(ApiClient client, String model, Question question)
             throws IOException, InterruptedException {
         ObjectNode request = JSON.createObjectNode();
         request.put("model", model).put("temperature", 0).put("max_tokens", 200);
         request.putObject("chat_template_kwargs").put("enable_thinking", question.thinking());
-        request.putArray("messages").addObject().put("role", "user").put("content", question.text());
+        request.putArray("messages")
+                .addObject()
+                .put("role", "user")
+                .put("content", question.text());
         if (question.tool()) {
             request.set("tools", JSON.readTree(WEATHER_TOOL));
         }
@@ -112,7 +120,7 @@ public final class DemoCommand implements Callable<Integer> {
         screen.note(
                 String.format(
                         Locale.ROOT,
-                        "  %-6s %-22s %-12s %10s %9s %10s %14s",
+                        "  %-6s %-22s %8s %10s %9s %10s %14s",
                         "worker",
                         "address",
                         "experts",
@@ -124,10 +132,10 @@ public final class DemoCommand implements Callable<Integer> {
             long dispatches = worker.path("dispatches").asLong();
             System.out.printf(
                     Locale.ROOT,
-                    "  %-6s %-22s %-12s %10d %9d %7.0f ms %11.0f us%n",
+                    "  %-6s %-22s %8d %10d %9d %7.0f ms %11.0f us%n",
                     worker.path("name").asText(),
                     worker.path("address").asText(),
-                    worker.path("experts").asText(),
+                    worker.path("experts").asInt(),
                     dispatches,
                     worker.path("rows").asLong(),
                     worker.path("compute_nanos").asLong() / 1e6,
@@ -138,11 +146,13 @@ public final class DemoCommand implements Callable<Integer> {
     private void invite(URI url, String model, Path directory) {
         System.out.println();
         screen.heading("The endpoint is " + url + "/v1");
-        System.out.println("  curl " + url + "/v1/chat/completions -H 'Content-Type: application/json' \\");
+        System.out.println(
+                "  curl " + url + "/v1/chat/completions -H 'Content-Type: application/json' \\");
         System.out.println(
                 "    -d '{\"model\": \""
                         + model
-                        + "\", \"messages\": [{\"role\": \"user\", \"content\": \"Who are you?\"}]}'");
+                        + "\", \"messages\": [{\"role\": \"user\", \"content\": \"Who are"
+                        + " you?\"}]}'");
         System.out.println("  ./atoll chat --url " + url);
         screen.note("Ctrl-C stops everything; logs are in " + directory);
     }

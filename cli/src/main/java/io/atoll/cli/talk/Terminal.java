@@ -20,10 +20,15 @@ final class Terminal implements ApiClient.Listener {
 
     /// Whether standard output is a terminal that wants colours.
     static boolean stdoutIsStyled() {
-        return System.console() != null
-                && System.console().isTerminal()
+        return hasTerminal()
                 && System.getenv("NO_COLOR") == null
                 && !"dumb".equals(System.getenv("TERM"));
+    }
+
+    @SuppressWarnings(
+            "SystemConsoleNull") // it is null in a JVM started with -Djdk.console=java.base
+    private static boolean hasTerminal() {
+        return System.console() != null && System.console().isTerminal();
     }
 
     @Override

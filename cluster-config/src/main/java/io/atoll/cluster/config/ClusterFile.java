@@ -88,7 +88,8 @@ public record ClusterFile(
 
     /// A cluster with every default and no worker.
     public static ClusterFile defaults() {
-        return new ClusterFile(null, Optional.empty(), Optional.empty(), Optional.empty(), null, null, null);
+        return new ClusterFile(
+                null, Optional.empty(), Optional.empty(), Optional.empty(), null, null, null);
     }
 
     /// The same cluster with its API at another address.

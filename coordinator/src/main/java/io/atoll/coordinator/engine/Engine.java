@@ -2,6 +2,7 @@ package io.atoll.coordinator.engine;
 
 import io.atoll.attention.step.AttentionWorker;
 import io.atoll.attention.step.AttentionWorkerInfo;
+import io.atoll.attention.step.ExpertWorkerStatus;
 import io.atoll.attention.step.StepOutcome;
 import io.atoll.attention.step.StepPlan;
 import io.atoll.coordinator.scheduler.Decision;
@@ -92,6 +93,11 @@ public final class Engine implements AutoCloseable {
 
     public void start() {
         thread.start();
+    }
+
+    /// The expert workers behind the attention worker, and what they have done.
+    public List<ExpertWorkerStatus> expertWorkers() {
+        return worker.expertWorkers();
     }
 
     /// Why a request would be refused now, if it would for other reasons than its own or a full queue.
@@ -201,7 +207,7 @@ public final class Engine implements AutoCloseable {
 
     private void loop() {
         List<Event> events = new ArrayList<>();
-        boolean idle = true;
+        boolean idle = false; // the first look at the worker comes before the first wait
         while (!(stopping && (live.isEmpty() || drainUntilNanos - System.nanoTime() <= 0))) {
             try {
                 takeCommands(events, idle);

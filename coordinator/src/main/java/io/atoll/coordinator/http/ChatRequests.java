@@ -48,7 +48,7 @@ final class ChatRequests implements GenerationService.Preparation {
                         prompt,
                         limits.outputTokens(prompt.length, common.maxOutputTokens(), "messages"),
                         common.sampling(),
-                        model.generation().eosTokenIds(),
+                        common.stopTokens(model.generation()),
                         common.stopStrings(),
                         chat.format(),
                         settings.requestTimeout());

@@ -7,17 +7,20 @@ import io.atoll.proto.ErrorCode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 
 /// The fields that both completion endpoints share.
 ///
 /// @param maxOutputTokens what the client asked for, if it did
+/// @param ignoreEos whether the answer goes on past the model's end tokens, up to its limit; for measurements
 /// @param stream whether the answer comes in pieces
 /// @param includeUsage whether a streamed answer ends with its token counts
 record CommonParameters(
         SamplingParameters sampling,
         OptionalInt maxOutputTokens,
         List<String> stopStrings,
+        boolean ignoreEos,
         boolean stream,
         boolean includeUsage) {
     private static final int MAX_STOP_STRINGS = 4;
@@ -38,7 +41,6 @@ record CommonParameters(
                     "structured_outputs",
                     "stop_token_ids",
                     "min_tokens",
-                    "ignore_eos",
                     "prompt_logprobs",
                     "suffix");
 
@@ -59,8 +61,14 @@ record CommonParameters(
                 sampling(body, defaults),
                 maxOutputTokens(body, limits),
                 stopStrings(body),
+                body.bool("ignore_eos", false),
                 stream,
                 includeUsage);
+    }
+
+    /// The tokens that end the answer.
+    Set<Integer> stopTokens(GenerationConfig model) {
+        return ignoreEos ? Set.of() : model.eosTokenIds();
     }
 
     static RequestException modelNotFound(String name, String served) {

@@ -45,7 +45,7 @@ final class CompletionRequests implements GenerationService.Preparation {
                         prompt,
                         limits.outputTokens(prompt.length, common.maxOutputTokens(), "prompt"),
                         common.sampling(),
-                        model.generation().eosTokenIds(),
+                        common.stopTokens(model.generation()),
                         common.stopStrings(),
                         OutputFormat.PLAIN,
                         settings.requestTimeout());

@@ -25,6 +25,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
@@ -88,7 +89,7 @@ final class GenerationService implements HttpService {
                                         refuseBody(problem, out);
                                     } else {
                                         context.clearRequestTimeout(); // the deadline takes over
-                                        threads.execute(() -> answer(body, out));
+                                        begin(body, out);
                                     }
                                     return null;
                                 });
@@ -124,6 +125,16 @@ final class GenerationService implements HttpService {
         }
     }
 
+    private void begin(AggregatedHttpRequest http, HttpResponseWriter out) {
+        try {
+            threads.execute(() -> answer(http, out));
+        } catch (RejectedExecutionException e) {
+            out.close(
+                    errors.response(
+                            new Failure(ErrorCode.NOT_READY, "the coordinator is stopping")));
+        }
+    }
+
     private void answer(AggregatedHttpRequest http, HttpResponseWriter out) {
         try {
             Prepared prepared = preparation.prepare(json.body(http.content().array()));
@@ -143,6 +154,20 @@ final class GenerationService implements HttpService {
             out.close(e);
         } catch (RuntimeException bug) {
             out.close(errors.response(errors.bug(bug)));
+        }
+        awaitSent(out);
+    }
+
+    /// An answer is under way until its last byte is with the socket, so that a stop does not cut it.
+    private void awaitSent(HttpResponseWriter out) {
+        try {
+            out.whenComplete().get(settings.writeTimeout().toNanos(), TimeUnit.NANOSECONDS);
+        } catch (ExecutionException e) {
+            return; // the client went away
+        } catch (TimeoutException e) {
+            out.abort(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 

@@ -1,5 +1,6 @@
 package io.atoll.coordinator.http;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.common.AggregatedHttpResponse;
 import com.linecorp.armeria.common.HttpMethod;
@@ -15,6 +16,7 @@ import com.linecorp.armeria.server.ServerErrorHandler;
 import com.linecorp.armeria.server.ServiceConfig;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import io.atoll.attention.step.AttentionWorkerInfo;
+import io.atoll.attention.step.ExpertWorkerStatus;
 import io.atoll.coordinator.engine.Engine;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.proto.ErrorCode;
@@ -23,8 +25,10 @@ import java.net.InetSocketAddress;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 
 /// The HTTP server: which path is answered by what.
 public final class HttpApi implements AutoCloseable {
@@ -34,6 +38,7 @@ public final class HttpApi implements AutoCloseable {
     private final Json json;
     private final Errors errors;
     private final long startedSeconds;
+    private final Duration writeTimeout;
     private final ExecutorService threads;
     private final Server server;
 
@@ -48,6 +53,7 @@ public final class HttpApi implements AutoCloseable {
         this.errors = new Errors(json);
         AnswerHeaders headers = new AnswerHeaders(model, info, Clock.systemUTC());
         this.startedSeconds = headers.nowSeconds();
+        this.writeTimeout = settings.writeTimeout();
         this.threads =
                 Executors.newThreadPerTaskExecutor(
                         Thread.ofVirtual().name("atoll-http-", 0).factory());
@@ -59,8 +65,6 @@ public final class HttpApi implements AutoCloseable {
                 Server.builder()
                         .bossGroupFactory(AcceptorGroup::new)
                         .http(new InetSocketAddress(settings.host(), settings.port()))
-                        // A stop lets answers that are written get to their clients.
-                        .gracefulShutdownTimeout(Duration.ofMillis(50), settings.writeTimeout())
                         .disableServerHeader()
                         .maxNumConnections(settings.maxConnections())
                         .maxRequestLength(settings.maxBodyBytes())
@@ -74,6 +78,7 @@ public final class HttpApi implements AutoCloseable {
                                         engine, completions, settings, json, errors, threads))
                         .service("/v1/models", this::models)
                         .serviceUnder("/v1/models/", this::model)
+                        .service("/cluster/workers", this::workers)
                         .service("/health/live", this::live)
                         .service("/health/ready", this::ready)
                         .serviceUnder("/", HttpApi::unknown)
@@ -93,11 +98,20 @@ public final class HttpApi implements AutoCloseable {
         return server.activeLocalPort();
     }
 
-    /// Stops listening and closes every connection. The engine's requests should have ended before.
+    /// Lets the answers under way get to their clients, then stops listening and closes every connection. The engine should
+    /// have stopped before, so that no answer is far from its end.
     @Override
     public void close() {
+        threads.shutdown();
+        try {
+            if (!threads.awaitTermination(writeTimeout.toNanos(), TimeUnit.NANOSECONDS)) {
+                threads.shutdownNow();
+            }
+        } catch (InterruptedException e) {
+            threads.shutdownNow();
+            Thread.currentThread().interrupt();
+        }
         server.stop().join();
-        threads.shutdownNow();
     }
 
     static AggregatedHttpResponse ok(String body) {
@@ -127,6 +141,33 @@ public final class HttpApi implements AutoCloseable {
                 .put("created", startedSeconds)
                 .put("owned_by", "atoll")
                 .put("max_model_len", info.maxSequenceTokens());
+    }
+
+    /// The expert workers and what they have done.
+    private HttpResponse workers(ServiceRequestContext context, HttpRequest request) {
+        GenerationService.requireMethod(request, HttpMethod.GET);
+        return HttpResponse.of(
+                CompletableFuture.supplyAsync(
+                        () -> {
+                            ObjectNode list = json.object();
+                            ArrayNode workers = list.putArray("workers");
+                            for (ExpertWorkerStatus worker : engine.expertWorkers()) {
+                                workers.addObject()
+                                        .put("name", worker.name())
+                                        .put("address", worker.address())
+                                        .put("live", worker.live())
+                                        .put("experts", worker.experts())
+                                        .put("dispatches", worker.dispatches())
+                                        .put("rows", worker.rows())
+                                        .put("bytes_sent", worker.bytesSent())
+                                        .put("bytes_received", worker.bytesReceived())
+                                        .put("compute_nanos", worker.computeNanos())
+                                        .put("round_trip_nanos", worker.roundTripNanos())
+                                        .put("failures", worker.failures());
+                            }
+                            return ok(json.write(list)).toHttpResponse();
+                        },
+                        threads));
     }
 
     /// The process answers; nothing more.

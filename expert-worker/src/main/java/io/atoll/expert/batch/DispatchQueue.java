@@ -112,6 +112,11 @@ public final class DispatchQueue {
         return size;
     }
 
+    /// Whether new dispatches are refused for good.
+    public boolean isClosed() {
+        return closed;
+    }
+
     /// Refuses new dispatches; those that wait are still taken.
     public void close() {
         lock.lock();

@@ -17,6 +17,7 @@ import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import java.net.InetSocketAddress;
+import java.util.concurrent.TimeUnit;
 
 /// The stream between an attention worker and an expert worker: its gRPC method and how both ends configure the transport.
 ///
@@ -32,6 +33,11 @@ public final class DataPlane {
     public static final int MAX_INBOUND_BYTES = 8 << 20;
 
     private static final int FLOW_CONTROL_WINDOW = 32 << 20;
+
+    /// A peer that is gone without a word is noticed after these, even if nothing is sent to it. gRPC's least interval is 10 s.
+    private static final long KEEP_ALIVE_SECONDS = 10;
+
+    private static final long KEEP_ALIVE_TIMEOUT_SECONDS = 2;
 
     private DataPlane() {}
 
@@ -66,6 +72,7 @@ public final class DataPlane {
                 .workerEventLoopGroup(loops)
                 .channelType(channel)
                 .directExecutor()
+                .permitKeepAliveTime(KEEP_ALIVE_SECONDS / 2, TimeUnit.SECONDS)
                 .flowControlWindow(FLOW_CONTROL_WINDOW)
                 .maxInboundMessageSize(MAX_INBOUND_BYTES)
                 .withOption(ChannelOption.SO_REUSEADDR, true)
@@ -80,6 +87,8 @@ public final class DataPlane {
         return NettyChannelBuilder.forAddress(address)
                 .usePlaintext()
                 .disableRetry()
+                .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
+                .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
                 .eventLoopGroup(loops)
                 .channelType(channel)
                 .directExecutor()

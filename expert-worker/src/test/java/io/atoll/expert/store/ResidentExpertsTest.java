@@ -1,0 +1,69 @@
+package io.atoll.expert.store;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.kernels.PackedMatrix;
+import io.atoll.kernels.Packing;
+import io.atoll.kernels.WeightFormat;
+import io.atoll.model.ModelDirectory;
+import io.atoll.model.weights.ExpertWeights;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/// The demo model's experts, from its checkpoint.
+class ResidentExpertsTest {
+    private static final Path MODEL = Path.of(System.getProperty("atoll.root"), "demo-model");
+    private static final ExpertShard SHARD = ExpertShard.parse("2:3-4;7:31", 8, 32);
+
+    private static ResidentExperts load(Optional<WeightFormat> format) {
+        try (ModelDirectory model = ModelDirectory.open(MODEL)) {
+            return ResidentExperts.load(model.textWeights(), SHARD, format);
+        }
+    }
+
+    @Test
+    void weightsKeepTheValuesOfTheCheckpoint() {
+        try (ResidentExperts store = load(Optional.empty());
+                ModelDirectory model = ModelDirectory.open(MODEL)) {
+            ExpertWeights source = model.textWeights().expert(7, 31);
+            assertRows(source.gate().floats(), store.gateUp(7, 31), 0);
+            assertRows(source.up().floats(), store.gateUp(7, 31), store.intermediate());
+            assertRows(source.down().floats(), store.down(7, 31), 0);
+        }
+    }
+
+    private static void assertRows(float[] source, PackedMatrix packed, int firstRow) {
+        int rows = source.length / packed.cols();
+        for (int row = 0; row < rows; row++) {
+            for (int col = 0; col < packed.cols(); col++) {
+                assertEquals(
+                        source[row * packed.cols() + col],
+                        Packing.weight(packed, firstRow + row, col));
+            }
+        }
+    }
+
+    @Test
+    void onlyTheShardIsHeld() {
+        try (ResidentExperts store = load(Optional.empty())) {
+            long one = PackedMatrix.bytes(store.format(), 64, 256);
+            long two = PackedMatrix.bytes(store.format(), 256, 32);
+            assertEquals(3 * (one + two), store.bytes());
+            IllegalArgumentException refusal =
+                    assertThrows(IllegalArgumentException.class, () -> store.gateUp(2, 5));
+            assertTrue(refusal.getMessage().contains("layer=2 expert=5 is not held"));
+        }
+    }
+
+    @Test
+    void quantizingIsAskedForByName() {
+        try (ResidentExperts store = load(Optional.of(WeightFormat.Q8))) {
+            assertEquals(WeightFormat.Q8, store.format());
+            assertEquals(WeightFormat.Q8, store.down(2, 3).format());
+        }
+    }
+}
