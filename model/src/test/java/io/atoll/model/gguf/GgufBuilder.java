@@ -14,7 +14,7 @@ import java.util.List;
 public final class GgufBuilder {
     static final int U8 = 0;
     static final int I8 = 1;
-    static final int U16 = 2;
+    public static final int U16 = 2;
     static final int I16 = 3;
     static final int U32 = 4;
     public static final int I32 = 5;
@@ -88,7 +88,7 @@ public final class GgufBuilder {
         return this;
     }
 
-    GgufBuilder integer(String key, int type, long value) {
+    public GgufBuilder integer(String key, int type, long value) {
         int bytes =
                 switch (type) {
                     case U8, I8, BOOL -> 1;

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.atoll.model.DemoModel;
 import io.atoll.model.Seeds;
+import io.atoll.model.gguf.DemoGguf;
 import io.atoll.model.gguf.GgufBuilder;
 import io.atoll.model.gguf.GgufException;
 import java.io.IOException;
@@ -17,7 +18,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,7 +33,10 @@ class GgufVocabularyTest {
 
     @Test
     void demoVocabularyInsideAGgufFileGivesTheSameIds() throws IOException {
-        Path file = write(demoAsGguf());
+        Path file =
+                write(
+                        DemoGguf.vocabulary(
+                                new GgufBuilder(), DemoModel.path().resolve("tokenizer.json")));
         try (Tokenizer tokenizer = Tokenizer.fromGguf(file)) {
             assertEquals(2036, tokenizer.size());
             assertTrue(tokenizer.isSpecial(tokenizer.tokenId("<|im_end|>").orElseThrow()));
@@ -175,31 +178,5 @@ class GgufVocabularyTest {
                         4,
                         kinds.stream().mapToLong(Integer::longValue).toArray())
                 .strings("tokenizer.ggml.merges", merges.toArray(String[]::new));
-    }
-
-    /// The demo model's `tokenizer.json` as a converter writes it, table filled up to 2048 rows.
-    private static GgufBuilder demoAsGguf() throws IOException {
-        JsonNode json =
-                new JsonMapper().readTree(DemoModel.path().resolve("tokenizer.json").toFile());
-        List<String> tokens = new ArrayList<>();
-        List<Integer> kinds = new ArrayList<>(Collections.nCopies(2048, UNUSED));
-        for (int id = 0; id < 2048; id++) {
-            tokens.add("[PAD" + id + "]");
-        }
-        for (Map.Entry<String, JsonNode> entry : json.get("model").get("vocab").properties()) {
-            tokens.set(entry.getValue().intValue(), entry.getKey());
-            kinds.set(entry.getValue().intValue(), NORMAL);
-        }
-        for (JsonNode added : json.get("added_tokens")) {
-            tokens.set(added.get("id").intValue(), added.get("content").textValue());
-            kinds.set(
-                    added.get("id").intValue(),
-                    added.get("special").booleanValue() ? CONTROL : USER_DEFINED);
-        }
-        List<String> merges = new ArrayList<>();
-        for (JsonNode merge : json.get("model").get("merges")) {
-            merges.add(merge.get(0).textValue() + " " + merge.get(1).textValue());
-        }
-        return vocabulary(tokens, kinds, merges);
     }
 }
