@@ -1,5 +1,6 @@
 package io.atoll.model.tokenizer;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -69,6 +70,49 @@ class GgufVocabularyTest {
                     TokenizerCases.assertStreams(big, row);
                 }
             }
+        }
+    }
+
+    /// As many tokens and rows as the family's releases have: every pair of bytes, and triples that end in `a`, `b` or `c`.
+    @Test
+    void vocabularyOfAReleasesSizeIsNeitherCutNorRenumbered() throws IOException {
+        int rows = 248_320;
+        int added = 33;
+        int size = 248_044;
+        String[] symbols = new String[256];
+        for (char symbol = 0; symbol < 0x144; symbol++) {
+            byte[] meant = new byte[1];
+            if (ByteSymbols.decode(String.valueOf(symbol), meant, 0) == 1) {
+                symbols[meant[0] & 0xFF] = String.valueOf(symbol);
+            }
+        }
+        List<String> bytes = List.of(symbols);
+        List<String> tokens = new ArrayList<>(bytes);
+        List<String> merges = new ArrayList<>();
+        for (String last : List.of("", "a", "b", "c")) {
+            for (int pair = 0; pair < 1 << 16 && tokens.size() < size - added; pair++) {
+                String first = bytes.get(pair >> 8);
+                String second = bytes.get(pair & 0xFF);
+                tokens.add(first + second + last);
+                merges.add(last.isEmpty() ? first + " " + second : first + second + " " + last);
+            }
+        }
+        List<Integer> kinds = new ArrayList<>(Collections.nCopies(tokens.size(), NORMAL));
+        for (int i = 0; i < added; i++) {
+            tokens.add("<|extra_" + i + "|>");
+            kinds.add(CONTROL);
+        }
+        while (tokens.size() < rows) {
+            tokens.add("[PAD" + tokens.size() + "]");
+            kinds.add(UNUSED);
+        }
+        try (Tokenizer tokenizer = Tokenizer.fromGguf(write(vocabulary(tokens, kinds, merges)))) {
+            assertEquals(size, tokenizer.size());
+            int abb = 256 + (1 << 16) + (1 << 16) + 'a' * 256 + 'b';
+            assertArrayEquals(new int[] {abb}, tokenizer.encode("abb"));
+            assertArrayEquals(new int[] {size - 1}, tokenizer.encode("<|extra_32|>"));
+            String text = "Grüße, 世界! <|extra_7|> 12 abc";
+            assertEquals(text, tokenizer.decode(tokenizer.encode(text), false));
         }
     }
 
