@@ -9,17 +9,22 @@ import io.atoll.cli.roles.ServeCommand;
 import io.atoll.cli.talk.ChatCommand;
 import io.atoll.cli.talk.DemoCommand;
 import io.atoll.cli.talk.GenerateCommand;
-import org.slf4j.Logger;
+import java.util.Set;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParameterException;
 
 /// The `atoll` command.
 @Command(
         name = "atoll",
         description = "Serves Qwen3.5 MoE models from several ordinary machines.",
         synopsisSubcommandLabel = "COMMAND",
+        mixinStandardHelpOptions = true,
+        versionProvider = Main.Version.class,
         subcommands = {
             ServeCommand.class,
             CoordinatorCommand.class,
@@ -36,20 +41,37 @@ import picocli.CommandLine.HelpCommand;
             "`atoll help COMMAND` explains one; `atoll demo` shows a small cluster at work."
         })
 public final class Main {
-    private static final Logger LOG = LoggerFactory.getLogger(Main.class);
+    /// Commands that serve log what happens; the others print their results, and log only what is wrong.
+    private static final Set<String> SERVERS =
+            Set.of("serve", "coordinator", "attention-worker", "expert-worker");
 
     private Main() {}
 
+    /// The version of the build, which the jar carries.
+    static final class Version implements IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            String version = Main.class.getPackage().getImplementationVersion();
+            return new String[] {"atoll " + (version == null ? "(not packaged)" : version)};
+        }
+    }
+
     public static void main(String[] arguments) {
+        if (arguments.length > 0
+                && !SERVERS.contains(arguments[0])
+                && System.getenv("ATOLL_LOG_LEVEL") == null) {
+            System.setProperty("ATOLL_LOG_LEVEL", "WARN"); // read when the first logger is made
+        }
         CommandLine command = new CommandLine(new Main());
         command.setUsageHelpAutoWidth(true);
         command.getSubcommands()
                 .forEach(
                         (name, sub) -> {
                             if (!name.equals("help")) {
-                                sub.getCommandSpec().mixinStandardHelpOptions(true);
+                                sub.getCommandSpec().addOption(helpOption());
                             }
                         });
+        command.setParameterExceptionHandler(Main::explain);
         command.setExecutionExceptionHandler(
                 (failure, failed, _) -> {
                     report(failed, failure);
@@ -62,16 +84,39 @@ public final class Main {
         System.exit(command.execute(arguments));
     }
 
+    private static OptionSpec helpOption() {
+        return OptionSpec.builder("-h", "--help")
+                .usageHelp(true)
+                .description("Print this help and exit.")
+                .build();
+    }
+
+    /// A usage problem in one line; the whole help is a command away.
+    private static int explain(ParameterException problem, String[] arguments) {
+        CommandLine command = problem.getCommandLine();
+        String name = command.getCommandSpec().qualifiedName();
+        command.getErr().println(name + ": " + problem.getMessage());
+        command.getErr().println("Try '" + name + " --help'.");
+        return command.getCommandSpec().exitCodeOnInvalidInput();
+    }
+
     /// One line for people; the stack goes to the log when the failure is not one we expect.
     private static void report(CommandLine command, Exception failure) {
         if (failure instanceof InterruptedException) {
             command.getErr().println("atoll: stopped");
             return;
         }
-        String message = failure.getMessage();
-        command.getErr().println("atoll: " + (message == null ? failure.toString() : message));
+        String message = failure.getMessage() == null ? failure.toString() : failure.getMessage();
+        Throwable cause = failure.getCause();
+        boolean causeSaysMore =
+                cause != null
+                        && cause.getMessage() != null
+                        && !message.contains(cause.getMessage());
+        command.getErr()
+                .println("atoll: " + message + (causeSaysMore ? ": " + cause.getMessage() : ""));
         if (!isExpected(failure)) {
-            LOG.error("{} failed", command.getCommandName(), failure);
+            LoggerFactory.getLogger(Main.class)
+                    .error("{} failed", command.getCommandName(), failure);
         }
     }
 

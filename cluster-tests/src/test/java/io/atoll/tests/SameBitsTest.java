@@ -182,8 +182,7 @@ class SameBitsTest {
     private RoutedExperts connect(List<ExpertWorker> workers, TextConfig text) {
         List<WorkerAddress> addresses = new ArrayList<>();
         for (ExpertWorker worker : workers) {
-            addresses.add(
-                    new WorkerAddress("w" + addresses.size(), "127.0.0.1", worker.port()));
+            addresses.add(new WorkerAddress("w" + addresses.size(), "127.0.0.1", worker.port()));
         }
         RemoteExperts experts =
                 new RemoteExperts(

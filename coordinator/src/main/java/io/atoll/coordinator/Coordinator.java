@@ -7,6 +7,7 @@ import io.atoll.coordinator.http.HttpApi;
 import io.atoll.coordinator.sequence.GenerationRequest;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.proto.Failure;
+import java.io.IOException;
 import java.util.Optional;
 
 /// One coordinator: the step loop of an attention worker, and the HTTP API in front of it.
@@ -32,8 +33,8 @@ public final class Coordinator implements AutoCloseable {
 
     /// Starts the step loop, then listens.
     ///
-    /// @throws java.util.concurrent.CompletionException if the address can't be had
-    public void start() {
+    /// @throws IOException if the address can't be had
+    public void start() throws IOException {
         engine.start();
         http.start();
     }

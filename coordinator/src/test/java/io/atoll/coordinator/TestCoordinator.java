@@ -4,7 +4,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.atoll.coordinator.engine.EngineSettings;
 import io.atoll.coordinator.http.HttpSettings;
+import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -35,7 +37,11 @@ public final class TestCoordinator implements AutoCloseable {
         this.worker = worker;
         this.coordinator =
                 new Coordinator(new CoordinatorSettings(http, engine), worker, TestModel.model());
-        coordinator.start();
+        try {
+            coordinator.start();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /// Settings for a test: a free port, and bodies of 1 MiB.

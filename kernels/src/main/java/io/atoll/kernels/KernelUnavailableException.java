@@ -11,6 +11,9 @@ public final class KernelUnavailableException extends RuntimeException {
                 "kernels '"
                         + requested
                         + "' are not available here: available="
-                        + available.stream().map(KernelClass::label).toList());
+                        + available.stream().map(KernelClass::label).toList()
+                        + (requested.equals(KernelClass.VECTOR.label())
+                                ? "; vector needs the JVM flag --add-modules=jdk.incubator.vector"
+                                : ""));
     }
 }

@@ -159,6 +159,7 @@ final class AttentionMessages {
     static AttentionInfo info(AttentionWorkerInfo info) {
         return AttentionInfo.newBuilder()
                 .setModelDigest(info.modelDigest())
+                .setArithmetic(info.arithmetic())
                 .setKernels(info.kernels())
                 .setVocabularySize(info.vocabularySize())
                 .setMaxSequenceTokens(info.maxSequenceTokens())
@@ -170,6 +171,7 @@ final class AttentionMessages {
     static AttentionWorkerInfo info(AttentionInfo info) {
         return new AttentionWorkerInfo(
                 info.getModelDigest(),
+                info.getArithmetic(),
                 info.getKernels(),
                 info.getVocabularySize(),
                 info.getMaxSequenceTokens(),

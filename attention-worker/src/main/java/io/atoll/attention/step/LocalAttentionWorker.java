@@ -74,6 +74,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
         info =
                 new AttentionWorkerInfo(
                         modelDigest,
+                        kernels.kernelClass().arithmetic(),
                         KernelLibrary.describe(kernels, pool.threads()),
                         vocabularySize,
                         Math.min(settings.maxSequenceTokens(), config.contextLength()),

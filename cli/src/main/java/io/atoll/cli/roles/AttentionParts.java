@@ -18,8 +18,6 @@ import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.tokenizer.Tokenizer;
 import io.atoll.proto.wire.RowFormat;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 
@@ -27,7 +25,7 @@ import java.util.Optional;
 final class AttentionParts implements AutoCloseable {
     private static final int DEFAULT_KV_TOKENS = 65_536;
 
-    private final Deque<AutoCloseable> opened = new ArrayDeque<>();
+    private final OpenedParts opened = new OpenedParts();
     private final AttentionWorker worker;
 
     private AttentionParts(
@@ -35,9 +33,10 @@ final class AttentionParts implements AutoCloseable {
         try {
             AttentionSection section = file.attentionWorker();
             Kernels kernels = KernelLibrary.select(kernelLabel);
-            ComputePool pool = open(new ComputePool(ClusterOptions.threads(section.threads())));
+            ComputePool pool =
+                    opened.add(new ComputePool(ClusterOptions.threads(section.threads())));
             RoutedExperts experts =
-                    open(
+                    opened.add(
                             local
                                     ? LocalExperts.load(model, kernels, pool)
                                     : remoteExperts(model, file, kernels));
@@ -46,7 +45,7 @@ final class AttentionParts implements AutoCloseable {
                 vocabularySize = tokenizer.size();
             }
             worker =
-                    open(
+                    opened.add(
                             new LocalAttentionWorker(
                                     model.textWeights(),
                                     model.modelDigest(),
@@ -137,19 +136,8 @@ final class AttentionParts implements AutoCloseable {
                 section.combineDeadline());
     }
 
-    private <T extends AutoCloseable> T open(T part) {
-        opened.push(part);
-        return part;
-    }
-
     @Override
     public void close() {
-        while (!opened.isEmpty()) {
-            try {
-                opened.pop().close();
-            } catch (Exception e) {
-                throw new IllegalStateException("a part of the attention worker did not close", e);
-            }
-        }
+        opened.close();
     }
 }

@@ -18,8 +18,6 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.Optional;
 
 /// A coordinator that serves, and everything in this process that it stands on. Closing it closes all of that, the
@@ -27,7 +25,7 @@ import java.util.Optional;
 public final class Serving implements AutoCloseable {
     private static final Duration ATTENTION_CALL_TIMEOUT = Duration.ofSeconds(10);
 
-    private final Deque<AutoCloseable> opened = new ArrayDeque<>();
+    private final OpenedParts opened = new OpenedParts();
     private final Coordinator coordinator;
     private final AttentionWorker worker;
     private final String modelName;
@@ -36,13 +34,13 @@ public final class Serving implements AutoCloseable {
     private Serving(Path path, ClusterFile file, Optional<String> kernels, boolean localExperts)
             throws IOException {
         try {
-            ModelDirectory model = open(ModelDirectory.open(path));
+            ModelDirectory model = opened.add(ModelDirectory.open(path));
             CoordinatorSection section = file.coordinator();
             modelName = section.modelName().orElseGet(model::name);
             worker = attentionWorker(model, file, kernels, localExperts);
-            Tokenizer tokenizer = open(model.tokenizer());
+            Tokenizer tokenizer = opened.add(model.tokenizer());
             coordinator =
-                    open(
+                    opened.add(
                             new Coordinator(
                                     settings(section, file, worker),
                                     worker,
@@ -83,11 +81,11 @@ public final class Serving implements AutoCloseable {
             ModelDirectory model, ClusterFile file, Optional<String> kernels, boolean localExperts)
             throws IOException {
         if (localExperts) {
-            return open(AttentionParts.withLocalExperts(model, file, kernels)).worker();
+            return opened.add(AttentionParts.withLocalExperts(model, file, kernels)).worker();
         }
         Optional<HostPort> remote = file.coordinator().attentionWorker();
         if (remote.isPresent()) {
-            return open(
+            return opened.add(
                     new RemoteAttentionWorker(
                             remote.get().host(),
                             remote.get().port(),
@@ -96,7 +94,7 @@ public final class Serving implements AutoCloseable {
                             "coordinator",
                             ATTENTION_CALL_TIMEOUT));
         }
-        return open(AttentionParts.withRemoteExperts(model, file, kernels)).worker();
+        return opened.add(AttentionParts.withRemoteExperts(model, file, kernels)).worker();
     }
 
     private static CoordinatorSettings settings(
@@ -145,19 +143,8 @@ public final class Serving implements AutoCloseable {
         return worker.info().kernels();
     }
 
-    private <T extends AutoCloseable> T open(T part) {
-        opened.push(part);
-        return part;
-    }
-
     @Override
     public void close() {
-        while (!opened.isEmpty()) {
-            try {
-                opened.pop().close();
-            } catch (Exception e) {
-                throw new IllegalStateException("a part of the coordinator did not close", e);
-            }
-        }
+        opened.close();
     }
 }

@@ -43,6 +43,10 @@ public final class Engine implements AutoCloseable {
     /// How long an idle loop goes without asking whether the worker is available.
     private static final long IDLE_CHECK_MILLIS = 250;
 
+    /// A busy loop looks at its worker once in so many turns: a remote one is asked over the network, and a step finds out by
+    /// itself.
+    private static final int CHECK_TURNS = 16;
+
     private static final Failure STOPPING =
             new Failure(ErrorCode.NOT_READY, "the coordinator is stopping");
 
@@ -208,10 +212,14 @@ public final class Engine implements AutoCloseable {
     private void loop() {
         List<Event> events = new ArrayList<>();
         boolean idle = false; // the first look at the worker comes before the first wait
+        int turnsUntilCheck = 0;
         while (!(stopping && (live.isEmpty() || drainUntilNanos - System.nanoTime() <= 0))) {
             try {
                 takeCommands(events, idle);
-                checkAvailability(events);
+                if (idle || turnsUntilCheck-- <= 0) {
+                    checkAvailability(events);
+                    turnsUntilCheck = CHECK_TURNS;
+                }
                 Decision decision = scheduler.next(System.nanoTime(), events);
                 events.clear();
                 for (Ended ended : decision.ended()) {

@@ -36,7 +36,7 @@ final class AnswerHeaders {
 
     /// The same weights on the same arithmetic give the same tokens, so these two make the fingerprint.
     private static String fingerprint(AttentionWorkerInfo info) {
-        String subject = info.modelDigest() + "\n" + info.kernels();
+        String subject = info.modelDigest() + "\n" + info.arithmetic();
         try {
             byte[] hash =
                     MessageDigest.getInstance("SHA-256")

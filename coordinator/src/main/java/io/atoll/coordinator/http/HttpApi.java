@@ -21,11 +21,13 @@ import io.atoll.coordinator.engine.Engine;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
+import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -40,6 +42,7 @@ public final class HttpApi implements AutoCloseable {
     private final long startedSeconds;
     private final Duration writeTimeout;
     private final ExecutorService threads;
+    private final InetSocketAddress address;
     private final Server server;
 
     /// @param engine borrowed
@@ -61,10 +64,11 @@ public final class HttpApi implements AutoCloseable {
         ChatRequests chats = new ChatRequests(model, settings, limits, json, headers);
         CompletionRequests completions =
                 new CompletionRequests(model, settings, limits, json, headers);
+        this.address = new InetSocketAddress(settings.host(), settings.port());
         this.server =
                 Server.builder()
                         .bossGroupFactory(AcceptorGroup::new)
-                        .http(new InetSocketAddress(settings.host(), settings.port()))
+                        .http(address)
                         .disableServerHeader()
                         .maxNumConnections(settings.maxConnections())
                         .maxRequestLength(settings.maxBodyBytes())
@@ -88,9 +92,15 @@ public final class HttpApi implements AutoCloseable {
 
     /// Starts to listen.
     ///
-    /// @throws java.util.concurrent.CompletionException if the address can't be had
-    public void start() {
-        server.start().join();
+    /// @throws IOException if the address can't be had
+    public void start() throws IOException {
+        try {
+            server.start().join();
+        } catch (CompletionException e) {
+            Throwable why = Exceptions.peel(e);
+            String where = address.getHostString() + ":" + address.getPort();
+            throw new IOException("cannot listen on " + where + ": " + why.getMessage(), why);
+        }
     }
 
     /// The port it listens on.
