@@ -4,22 +4,19 @@ import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
 import io.atoll.kernels.PackedMatrix;
-import io.atoll.kernels.Packing;
-import io.atoll.kernels.RowSource;
-import io.atoll.kernels.SourceType;
-import io.atoll.kernels.WeightFormat;
-import io.atoll.model.checkpoint.ExpertWeights;
-import io.atoll.model.checkpoint.TextWeights;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.weights.ExpertWeights;
+import io.atoll.model.weights.TextWeights;
+import io.atoll.model.weights.WeightPacking;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
-import java.util.stream.Stream;
 
 /// The routed experts of a BF16 model in this process: one row at a time, and the exact combine.
 ///
@@ -30,6 +27,7 @@ public final class InProcessExperts implements RoutedExperts {
     private final Arena arena = Arena.ofShared();
     private final Kernels kernels = KernelLibrary.select(Optional.empty());
     private final TextConfig config;
+    private final Path source;
     private final PackedExpert[][] experts;
     private final MemorySegment gateUp;
     private final MemorySegment inner;
@@ -43,6 +41,7 @@ public final class InProcessExperts implements RoutedExperts {
 
     public InProcessExperts(TextWeights weights) {
         config = weights.config();
+        source = weights.source();
         experts = new PackedExpert[config.layerCount()][config.experts()];
         for (int layer = 0; layer < experts.length; layer++) {
             for (int expert = 0; expert < experts[layer].length; expert++) {
@@ -55,17 +54,9 @@ public final class InProcessExperts implements RoutedExperts {
     }
 
     private PackedExpert pack(ExpertWeights expert) {
-        int inner = config.moeIntermediateSize();
-        int hidden = config.hiddenSize();
-        List<RowSource> gateUp =
-                Stream.of(expert.gate(), expert.up())
-                        .map(tensor -> new RowSource(tensor.data(), SourceType.BF16, inner))
-                        .toList();
-        List<RowSource> down =
-                List.of(new RowSource(expert.down().data(), SourceType.BF16, hidden));
         return new PackedExpert(
-                Packing.pack(WeightFormat.BF16, gateUp, hidden, arena),
-                Packing.pack(WeightFormat.BF16, down, inner, arena));
+                WeightPacking.keep(source, List.of(expert.gate(), expert.up()), arena),
+                WeightPacking.keep(source, List.of(expert.down()), arena));
     }
 
     /// Asks `fault` at each combine whether it fails; it is given the layer.

@@ -4,7 +4,6 @@ import io.atoll.attention.step.AttentionWorkerInfo;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.chat.ChatTemplate;
-import io.atoll.model.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.Arrays;
 
@@ -51,7 +50,7 @@ public final class TestModel {
         try (ModelDirectory directory = ModelDirectory.open(Path.of(root, "demo-model"))) {
             return new ServedModel(
                     directory.name(),
-                    Tokenizer.load(directory.tokenizerFile()),
+                    directory.tokenizer(),
                     ChatTemplate.compile(directory.chatTemplate()),
                     directory.generationConfig());
         }

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
@@ -15,7 +16,7 @@ import java.util.List;
 /// Brings row-major weights into the interleaved layout of [PackedMatrix], and back.
 ///
 /// [#pack] and [#packQuantized] keep every value; [#quantize] does not, and is named so. Several sources are laid below each
-/// other, so the gate and up projections of an expert become one matrix.
+/// other, so the gate and up projections of an expert become one matrix. Rows may also be computed on the way ([RowReader]).
 public final class Packing {
     private static final ValueLayout.OfFloat F32 =
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -23,6 +24,9 @@ public final class Packing {
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final long ALIGNMENT = 64;
     private static final byte ZERO_Q8 = (byte) 128;
+
+    /// Elements that a [RowReader] is asked for at a time, unless one row has more.
+    private static final int SLICE_ELEMENTS = 1 << 16;
 
     private Packing() {}
 
@@ -52,6 +56,31 @@ public final class Packing {
                 }
             }
         }
+        return packed;
+    }
+
+    /// Packs rows that are computed on the way, without changing a value. Besides the result this takes memory for some rows only.
+    ///
+    /// @param format `F32`, or `BF16` if every value is one that BF16 holds
+    /// @param reader is asked for all rows, in order
+    /// @param allocator owns the result
+    /// @throws IllegalArgumentException if a value does not fit the format
+    public static PackedMatrix pack(
+            WeightFormat format, int rows, int cols, RowReader reader, SegmentAllocator allocator) {
+        if (format == WeightFormat.Q8) {
+            throw new IllegalArgumentException("packing computed rows as Q8 would change values");
+        }
+        PackedMatrix packed = allocate(format, rows, cols, allocator);
+        readSlices(
+                packed,
+                reader,
+                (source, row, output) -> {
+                    if (format == WeightFormat.BF16) {
+                        narrowRow(source, row, packed, output);
+                    } else {
+                        packF32Row(source, row, packed, output);
+                    }
+                });
         return packed;
     }
 
@@ -113,6 +142,47 @@ public final class Packing {
             }
         }
         return packed;
+    }
+
+    /// As the other, of rows that are computed on the way. Besides the result this takes memory for some rows only.
+    ///
+    /// @param cols a multiple of 32
+    /// @param reader is asked for all rows, in order
+    public static PackedMatrix quantize(
+            int rows, int cols, RowReader reader, SegmentAllocator allocator) {
+        PackedMatrix packed = allocate(WeightFormat.Q8, rows, cols, allocator);
+        readSlices(
+                packed,
+                reader,
+                (source, row, output) -> {
+                    for (int b = 0; b < cols / BLOCK; b++) {
+                        long first = (long) row * cols + (long) b * BLOCK;
+                        quantizeBlock(source, first, packed, output, b);
+                    }
+                });
+        return packed;
+    }
+
+    /// Takes one row of a source as an output of the packed matrix.
+    private interface RowTaker {
+        void take(RowSource source, int row, int output);
+    }
+
+    private static void readSlices(PackedMatrix packed, RowReader reader, RowTaker taker) {
+        int cols = packed.cols();
+        int rows = packed.rows();
+        int together = Math.clamp(SLICE_ELEMENTS / cols, 1, rows);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment slice = arena.allocate(4L * together * cols, ALIGNMENT);
+            for (int first = 0; first < rows; first += together) {
+                int count = Math.min(together, rows - first);
+                reader.read(first, count, slice.asSlice(0, 4L * count * cols));
+                RowSource source = new RowSource(slice, SourceType.F32, count);
+                for (int row = 0; row < count; row++) {
+                    taker.take(source, row, first + row);
+                }
+            }
+        }
     }
 
     private static void quantizeBlock(
@@ -208,6 +278,25 @@ public final class Packing {
         for (int c = 0; c < packed.cols(); c++) {
             short bits = source.data().get(U16, 2 * (first + c));
             packed.data().setAtIndex(JAVA_SHORT, element(packed, output, c), bits);
+        }
+    }
+
+    /// Keeps the upper half of each float, which must be all of it.
+    private static void narrowRow(RowSource source, int row, PackedMatrix packed, int output) {
+        long first = (long) row * packed.cols();
+        for (int c = 0; c < packed.cols(); c++) {
+            float value = value(source, first + c);
+            int bits = Float.floatToRawIntBits(value);
+            if ((bits & 0xFFFF) != 0) {
+                throw new IllegalArgumentException(
+                        "weight is none that BF16 holds: output="
+                                + output
+                                + " column="
+                                + c
+                                + " value="
+                                + value);
+            }
+            packed.data().setAtIndex(JAVA_SHORT, element(packed, output, c), (short) (bits >>> 16));
         }
     }
 

@@ -181,4 +181,53 @@ final class PackingTest {
                     quants.get(JAVA_BYTE, i) * scales.getAtIndex(JAVA_FLOAT, i / 32), values[i]);
         }
     }
+
+    /// A reader over plain floats that checks it is asked for every row once, in order.
+    private RowReader reader(MemorySegment values, int cols) {
+        int[] next = {0};
+        return (first, count, rows) -> {
+            assertEquals(next[0], first);
+            assertEquals(4L * count * cols, rows.byteSize());
+            next[0] += count;
+            MemorySegment.copy(values, 4L * first * cols, rows, 0, rows.byteSize());
+        };
+    }
+
+    @Test
+    void computedRowsArePackedAsStoredOnesAre() {
+        Random random = new Random(7);
+        for (int[] size : new int[][] {{1, 32}, {40, 96}, {37, 1 << 12}, {3, 1 << 17}}) {
+            RowSource bf16 = source(random, SourceType.BF16, size[0], size[1]);
+            MemorySegment widened = arena.allocate(4L * size[0] * size[1], 4);
+            for (long i = 0; i < (long) size[0] * size[1]; i++) {
+                widened.setAtIndex(JAVA_FLOAT, i, value(bf16, i));
+            }
+            for (WeightFormat format : List.of(WeightFormat.F32, WeightFormat.BF16)) {
+                RowReader reader = reader(widened, size[1]);
+                PackedMatrix packed = Packing.pack(format, size[0], size[1], reader, arena);
+                PackedMatrix expected = Packing.pack(format, List.of(bf16), size[1], arena);
+                assertEquals(-1, expected.data().mismatch(packed.data()), format.toString());
+            }
+            RowReader reader = reader(widened, size[1]);
+            PackedMatrix packed = Packing.quantize(size[0], size[1], reader, arena);
+            PackedMatrix expected = Packing.quantize(List.of(bf16), size[1], arena);
+            assertEquals(-1, expected.data().mismatch(packed.data()));
+        }
+    }
+
+    @Test
+    void computedRowsThatBf16DoesNotHoldAreRefused() {
+        MemorySegment values = arena.allocate(4 * 64, 4);
+        values.setAtIndex(JAVA_FLOAT, 35, 0.1f);
+        RowReader reader = reader(values, 32);
+        String message =
+                assertThrows(
+                                IllegalArgumentException.class,
+                                () -> Packing.pack(WeightFormat.BF16, 2, 32, reader, arena))
+                        .getMessage();
+        assertTrue(message.contains("output=1 column=3 value=0.1"), message);
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> Packing.pack(WeightFormat.Q8, 2, 32, reader, arena));
+    }
 }

@@ -3,14 +3,19 @@ package io.atoll.model;
 import io.atoll.model.checkpoint.Checkpoint;
 import io.atoll.model.checkpoint.Tensor;
 import io.atoll.model.checkpoint.TensorNames;
+import io.atoll.model.config.QuantizationConfig;
 import io.atoll.model.config.RopeParameters;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.gguf.GgufFile;
+import io.atoll.model.gguf.GgufTensor;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.Optional;
+import java.util.TreeMap;
 
 /// Computes [ModelDirectory#modelDigest()].
 ///
@@ -29,15 +34,33 @@ final class ModelDigest {
         }
     }
 
-    static String of(Checkpoint checkpoint, TextConfig config) {
+    /// Of a release; what it says of its quantisation counts, because it changes what the tensors mean.
+    static String of(
+            TextConfig config, Optional<QuantizationConfig> quantization, Checkpoint checkpoint) {
         ModelDigest digest = new ModelDigest();
         digest.add(config);
+        quantization.ifPresent(digest::add);
         for (String name : checkpoint.names()) {
             if (!TensorNames.isVision(name)) {
-                digest.add(checkpoint.require(name));
+                Tensor tensor = checkpoint.require(name);
+                digest.add(name, tensor.dtype(), tensor.shape(), tensor.data());
             }
         }
-        return HexFormat.of().formatHex(digest.sha256.digest());
+        return digest.hex();
+    }
+
+    /// Of a GGUF file, in one part or several.
+    static String of(TextConfig config, GgufFile file) {
+        ModelDigest digest = new ModelDigest();
+        digest.add(config);
+        for (GgufTensor tensor : new TreeMap<>(file.tensors()).values()) {
+            digest.add(tensor.name(), tensor.type(), tensor.shape(), tensor.data());
+        }
+        return digest.hex();
+    }
+
+    private String hex() {
+        return HexFormat.of().formatHex(sha256.digest());
     }
 
     private void add(TextConfig config) {
@@ -72,11 +95,19 @@ final class ModelDigest {
         line("tie_word_embeddings", config.tieWordEmbeddings());
     }
 
-    private void add(Tensor tensor) {
-        line("tensor", tensor.name());
-        line("dtype", tensor.dtype());
-        line("shape", Arrays.toString(tensor.shape()));
-        MemorySegment data = tensor.data();
+    private void add(QuantizationConfig quantization) {
+        line("quant_method", quantization.method());
+        line("bits", quantization.bits());
+        line("group_size", quantization.groupSize());
+        line("block_rows", quantization.blockRows());
+        line("block_cols", quantization.blockCols());
+        line("whole_zeros", quantization.wholeZeros());
+    }
+
+    private void add(String name, Object type, long[] shape, MemorySegment data) {
+        line("tensor", name);
+        line("dtype", type);
+        line("shape", Arrays.toString(shape));
         long bytes = data.byteSize();
         int sample = (int) Math.min(SAMPLE_BYTES, bytes);
         long last = bytes - sample;

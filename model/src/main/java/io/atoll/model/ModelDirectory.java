@@ -1,130 +1,105 @@
 package io.atoll.model;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.atoll.model.checkpoint.Checkpoint;
-import io.atoll.model.checkpoint.TextWeights;
 import io.atoll.model.config.GenerationConfig;
 import io.atoll.model.config.ModelConfig;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
+import io.atoll.model.quant.WeightStore;
+import io.atoll.model.tokenizer.Tokenizer;
+import io.atoll.model.weights.TextWeights;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/// A model in the layout of a release: a directory with `config.json`, weights, tokenizer and chat template.
+/// A model as it lies on disk: a directory in the layout of a release (`config.json`, safetensors files, tokenizer and chat
+/// template), or a GGUF file, which has all of these inside.
 ///
-/// Opening it reads only the configuration, so that a coordinator needs no weights on its disk and an expert worker
-/// no tokenizer; whatever is missing is reported when it is asked for. Owns the checkpoint: `close()` unmaps it.
+/// Opening it reads only the configuration, so that a coordinator needs no weights of a release on its disk and an expert
+/// worker no tokenizer; whatever is missing is reported when it is asked for. (A GGUF file is one thing: it must be whole.)
+/// Owns the mapped files: `close()` unmaps them.
 public final class ModelDirectory implements AutoCloseable {
-    private static final long MAX_TEXT_BYTES = 16L << 20;
-
     private final Path path;
-    private final ModelConfig config;
-    private final GenerationConfig generationConfig;
-    private Checkpoint checkpoint; // opened when first asked for
-    private boolean closed;
+    private final ModelFiles files;
 
-    private ModelDirectory(Path path, ModelConfig config, GenerationConfig generationConfig) {
+    private ModelDirectory(Path path, ModelFiles files) {
         this.path = path;
-        this.config = config;
-        this.generationConfig = generationConfig;
+        this.files = files;
     }
 
-    /// Opens a directory and reads its configuration.
+    /// Opens a directory, a GGUF file or any part of a split one, and reads its configuration.
     ///
-    /// @throws ModelDirectoryException if it is no directory
+    /// @throws ModelDirectoryException if there is neither a directory nor a file
     /// @throws io.atoll.model.config.ConfigException if the configuration is missing, damaged or of another architecture
+    /// @throws io.atoll.model.gguf.GgufException if a file is no GGUF file, damaged, or of another architecture
     public static ModelDirectory open(Path path) {
-        if (!Files.isDirectory(path)) {
-            throw new ModelDirectoryException(
-                    path, "directory", Files.exists(path) ? "is not a directory" : "is missing");
+        if (Files.isDirectory(path)) {
+            return new ModelDirectory(path, new ReleaseFiles(path));
         }
-        ModelConfig config = ModelConfig.read(path.resolve("config.json"));
-        return new ModelDirectory(
+        if (Files.isRegularFile(path)) {
+            return new ModelDirectory(path, new GgufFiles(path));
+        }
+        throw new ModelDirectoryException(
                 path,
-                config,
-                GenerationConfig.read(path.resolve("generation_config.json"), config.text()));
+                "model",
+                Files.exists(path) ? "is neither a directory nor a file" : "is missing");
     }
 
+    /// The directory or file.
     public Path path() {
         return path;
     }
 
-    /// The directory's own name, by which the model is served unless told otherwise.
+    /// The name by which the model is served unless told otherwise: the directory's, or the file's without `.gguf`.
     public String name() {
-        Path last = path.toAbsolutePath().normalize().getFileName();
-        return last == null ? "model" : last.toString();
+        return files.name();
     }
 
     public ModelConfig config() {
-        return config;
+        return files.config();
     }
 
     public GenerationConfig generationConfig() {
-        return generationConfig;
+        return files.generationConfig();
     }
 
-    /// The weights; the same object at every call.
+    /// The tensors of a release as its files store them; the same object at every call.
     ///
     /// @throws io.atoll.model.checkpoint.CheckpointException if there are none, or their index is damaged
-    public synchronized Checkpoint checkpoint() {
-        if (closed) {
-            throw new IllegalStateException("model directory is closed: " + path);
-        }
-        if (checkpoint == null) {
-            checkpoint = Checkpoint.open(path);
-        }
-        return checkpoint;
+    /// @throws ModelDirectoryException if this is a GGUF file
+    public Checkpoint checkpoint() {
+        return release("safetensors files").checkpoint();
+    }
+
+    /// The weights under the names of a release, however they are stored.
+    ///
+    /// @throws io.atoll.model.config.ModelFileException if there are none, or their index is damaged
+    public WeightStore weights() {
+        return files.weights();
     }
 
     /// The text model's weights, checked against the configuration as they are asked for.
     public TextWeights textWeights() {
-        return new TextWeights(checkpoint(), config.text());
+        return new TextWeights(weights(), config().text());
     }
 
-    /// Path of `tokenizer.json`.
+    /// Path of `tokenizer.json`. To encode and decode, [#tokenizer()] serves every kind of model.
     ///
-    /// @throws ModelDirectoryException if it is missing
+    /// @throws ModelDirectoryException if it is missing, or this is a GGUF file
     public Path tokenizerFile() {
-        Path file = path.resolve("tokenizer.json");
-        if (!Files.isRegularFile(file)) {
-            throw new ModelDirectoryException(path, "tokenizer.json", "is missing");
-        }
-        return file;
+        return release("tokenizer.json").tokenizerFile();
     }
 
-    /// Text of the chat template: `chat_template.jinja`, else what `tokenizer_config.json` holds.
+    /// Loads the model's tokenizer; the caller closes it.
+    ///
+    /// @throws ModelDirectoryException if there is none
+    /// @throws io.atoll.model.tokenizer.TokenizerException if it is damaged, or not of this family
+    public Tokenizer tokenizer() {
+        return files.tokenizer();
+    }
+
+    /// Text of the chat template: of a release `chat_template.jinja`, else what `tokenizer_config.json` holds.
     ///
     /// @throws ModelDirectoryException if there is neither
     public String chatTemplate() {
-        Path file = path.resolve("chat_template.jinja");
-        if (Files.exists(file)) {
-            return readText(file);
-        }
-        Path tokenizerConfig = path.resolve("tokenizer_config.json");
-        if (Files.exists(tokenizerConfig)) {
-            JsonNode template;
-            try {
-                template =
-                        new JsonMapper().readTree(readText(tokenizerConfig)).path("chat_template");
-            } catch (IOException e) {
-                throw new ModelDirectoryException(
-                        path, "tokenizer_config.json", "is not valid JSON", e);
-            }
-            if (template.isTextual()) {
-                return template.textValue();
-            }
-            if (!template.isMissingNode() && !template.isNull()) {
-                throw new ModelDirectoryException(
-                        path,
-                        "tokenizer_config.json",
-                        "chat_template must be a string, found " + template.getNodeType());
-            }
-        }
-        throw new ModelDirectoryException(
-                path,
-                "chat_template.jinja",
-                "is missing, and tokenizer_config.json has no chat_template");
+        return files.chatTemplate();
     }
 
     /// Identifies the text model, so that nodes can refuse to work with one that holds another: SHA-256, in hex,
@@ -132,33 +107,24 @@ public final class ModelDirectory implements AutoCloseable {
     /// three samples of its bytes.
     ///
     /// It does not depend on how tensors are spread over files, and it reads a few pages of each tensor only, so it
-    /// is cheap on a model of any size. For the same reason it authenticates nothing: whoever can write the files
-    /// can change weights without changing the digest.
+    /// is cheap on a model of any size. A release and a GGUF file made from it have different digests, also where no
+    /// weight was rounded. It authenticates nothing: whoever can write the files can change weights without changing the digest.
     ///
-    /// @throws io.atoll.model.checkpoint.CheckpointException if a weight file is missing or damaged
+    /// @throws io.atoll.model.config.ModelFileException if a weight file is missing or damaged
     public String modelDigest() {
-        return ModelDigest.of(checkpoint(), config.text());
+        return files.digest();
     }
 
     @Override
-    public synchronized void close() {
-        closed = true;
-        if (checkpoint != null) {
-            checkpoint.close();
-        }
+    public void close() {
+        files.close();
     }
 
-    private String readText(Path file) {
-        String name = String.valueOf(file.getFileName());
-        try {
-            long bytes = Files.size(file);
-            if (bytes > MAX_TEXT_BYTES) {
-                throw new ModelDirectoryException(
-                        path, name, "is too large: " + bytes + " bytes, at most " + MAX_TEXT_BYTES);
-            }
-            return Files.readString(file, StandardCharsets.UTF_8);
-        } catch (IOException e) {
-            throw new ModelDirectoryException(path, name, "cannot be read: " + e, e);
+    private ReleaseFiles release(String wanted) {
+        if (files instanceof ReleaseFiles release) {
+            return release;
         }
+        throw new ModelDirectoryException(
+                path, wanted, "a GGUF file has none; this needs a release's directory");
     }
 }

@@ -3,7 +3,7 @@ package io.atoll.model;
 import io.atoll.model.config.ModelFileException;
 import java.nio.file.Path;
 
-/// A model directory lacks a file, or one of the small files beside configuration and weights is damaged.
+/// There is no model at a path, a model directory lacks a file, or one of the small files beside configuration and weights is damaged.
 ///
 /// [#where()] is the file that is meant.
 public final class ModelDirectoryException extends ModelFileException {

@@ -1,17 +1,18 @@
 package io.atoll.attention.forward;
 
-import io.atoll.model.checkpoint.Tensor;
+import io.atoll.model.quant.WeightMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// The table of token embeddings `[vocabSize, hidden]`, read from the checkpoint where it lies: a step needs a few rows of it.
+/// The table of token embeddings `[vocabSize, hidden]`, read, and decoded, from the
+/// mapped file where it lies: a step needs a few rows of it.
 final class Embedding {
-    private final Tensor table;
+    private final WeightMatrix table;
     private final float[] row;
 
-    Embedding(Tensor table) {
+    Embedding(WeightMatrix table) {
         this.table = table;
-        row = new float[(int) table.dim(1)];
+        row = new float[table.cols()];
     }
 
     /// Writes the embedding of each row's token.
@@ -19,7 +20,7 @@ final class Embedding {
     /// @param x f32 `[rows, hidden]`, overwritten
     void lookUp(StepBatch batch, MemorySegment x) {
         for (int i = 0; i < batch.rows(); i++) {
-            table.floats((long) batch.token(i) * row.length, row, 0, row.length);
+            table.decodeRows(batch.token(i), 1, row, 0);
             MemorySegment.copy(
                     row,
                     0,

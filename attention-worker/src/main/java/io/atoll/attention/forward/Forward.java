@@ -2,9 +2,9 @@ package io.atoll.attention.forward;
 
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.state.SequenceStates;
-import io.atoll.model.checkpoint.TextWeights;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
+import io.atoll.model.weights.TextWeights;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.lang.foreign.Arena;
@@ -35,7 +35,7 @@ public final class Forward implements AutoCloseable {
 
     /// Loads and packs the dense weights.
     ///
-    /// @param weights must stay open: embeddings are read from the checkpoint as they are needed
+    /// @param weights must stay open: embeddings are read from the model's files as they are needed
     /// @param maxRows most rows of a step
     /// @param maxLogitRows most rows of a step whose logits are wanted
     /// @param combineTimeout longest wait for the expert replies of one layer

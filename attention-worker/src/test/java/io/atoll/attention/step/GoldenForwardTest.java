@@ -12,10 +12,10 @@ import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.checkpoint.Checkpoint;
 import io.atoll.model.checkpoint.Tensor;
-import io.atoll.model.checkpoint.TextWeights;
 import io.atoll.model.config.RopeParameters;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
+import io.atoll.model.weights.TextWeights;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -118,7 +118,7 @@ class GoldenForwardTest {
                         1,
                         OptionalDouble.empty());
         compareLastLogits(
-                "yarn", new TextWeights(DemoModel.directory().checkpoint(), config.withRope(yarn)));
+                "yarn", new TextWeights(DemoModel.directory().weights(), config.withRope(yarn)));
     }
 
     /// Prompts of several attention segments.

@@ -15,6 +15,7 @@ final class Checks {
     private static final int TEXT_SHOWN = 48;
 
     private final List<String> failures = new ArrayList<>();
+    private final List<String> notes = new ArrayList<>();
     private long checks;
     private long failed;
     private Optional<Worst> worst = Optional.empty();
@@ -46,6 +47,16 @@ final class Checks {
     /// The first failures, one line each.
     List<String> failures() {
         return failures;
+    }
+
+    /// What was not compared, and why, one line each.
+    List<String> notes() {
+        return notes;
+    }
+
+    /// Says that something was not compared, which is no failure.
+    void note(String text) {
+        notes.add(text);
     }
 
     /// A check that failed before there was something to compare.

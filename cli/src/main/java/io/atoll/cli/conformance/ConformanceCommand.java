@@ -35,11 +35,16 @@ import picocli.CommandLine.TypeConversionException;
         description = "Compares an engine with golden files made with another implementation.")
 public final class ConformanceCommand implements Callable<Integer> {
     private static final List<Suite> SUITES =
-            List.of(new ForwardSuite(), new GenerateSuite(), new TokenizerSuite(), new ChatSuite());
+            List.of(
+                    new ForwardSuite(),
+                    new GenerateSuite(),
+                    new TokenizerSuite(),
+                    new ChatSuite(),
+                    new QuantSuite(),
+                    new GgufSuite());
 
     /// Directories of a set that no suite reads yet.
-    private static final List<String> UNSUPPORTED =
-            List.of("mtp", "vision", "toolcalls", "quant", "gguf");
+    private static final List<String> UNSUPPORTED = List.of("mtp", "vision", "toolcalls");
 
     @Spec private CommandSpec spec;
 
@@ -72,7 +77,10 @@ public final class ConformanceCommand implements Callable<Integer> {
                     "Another set, asked for the model, vocabulary and template that DIR lacks.")
     private Optional<Path> base;
 
-    @Option(names = "--model", paramLabel = "DIR", description = "The model's directory.")
+    @Option(
+            names = "--model",
+            paramLabel = "PATH",
+            description = "The model: a directory or a GGUF file.")
     private Optional<Path> model;
 
     @Option(
@@ -161,6 +169,7 @@ public final class ConformanceCommand implements Callable<Integer> {
         checks.worst().ifPresent(worst -> parts.add(worst.toString()));
         parts.add(String.format(Locale.ROOT, "%.1f s", seconds));
         out.println(String.join("  ", parts));
+        checks.notes().forEach(note -> out.println("    " + note));
         checks.failures().forEach(failure -> out.println("    " + failure));
         if (checks.failed() > checks.failures().size()) {
             out.println("    and " + (checks.failed() - checks.failures().size()) + " more");

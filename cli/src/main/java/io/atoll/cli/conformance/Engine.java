@@ -46,7 +46,7 @@ interface Engine extends AutoCloseable {
         record KeyValues(float[] keys, float[] values) implements State {}
     }
 
-    /// Opens an engine on a model directory.
+    /// Opens an engine on a model: a directory or a GGUF file.
     @FunctionalInterface
     interface Opener {
         Engine open(Path model);

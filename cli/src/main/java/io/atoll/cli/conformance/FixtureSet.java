@@ -51,6 +51,11 @@ final class FixtureSet {
         return firstExisting(tried, "no model; give one with --model");
     }
 
+    /// A file that several sets share, in this set or another, if any has it.
+    Optional<Path> findShared(String relative) {
+        return bases.stream().map(b -> b.resolve(relative)).filter(Files::exists).findFirst();
+    }
+
     /// A file that several sets share, by its path in the set that has it.
     Path shared(String relative) {
         String inModel = MODEL + "/";

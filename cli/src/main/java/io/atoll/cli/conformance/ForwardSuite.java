@@ -20,7 +20,6 @@ import java.util.stream.Stream;
 final class ForwardSuite implements Suite {
     private static final String FORWARD = "forward";
     private static final double RELATIVE = 1e-4; // of a tensor's largest magnitude
-    private static final double LOG_PROBABILITY = 1e-3;
     private static final int[] CUTS = {1, 7, 16};
     private static final int CHUNK = 64;
     private static final int LONGEST_CUT_PROMPT =
@@ -279,37 +278,11 @@ final class ForwardSuite implements Suite {
     /// Log-probabilities of the expected tokens, and their ranks where neighbours are further apart than the tolerance.
     private static void mostLikely(
             GoldenTensors golden, String prefix, String where, float[][] logits, Checks checks) {
-        int[] expectedIds = golden.ints(prefix + "top10_ids");
-        float[] expected = golden.floats(prefix + "top10_logprobs");
-        int k = golden.cols(prefix + "top10_ids");
-        if (expectedIds.length != logits.length * k || expected.length != expectedIds.length) {
-            checks.fail(
-                    where + "top10_ids",
-                    "expected " + expectedIds.length / k + " rows, found " + logits.length);
-            return;
-        }
-        int[] foundIds = expectedIds.clone();
-        float[] found = new float[expected.length];
-        for (int t = 0; t < logits.length; t++) {
-            double total = Logits.logSumExp(logits[t]);
-            int[] top = Logits.top(logits[t], k + 1);
-            for (int rank = 0; rank < k; rank++) {
-                int i = t * k + rank;
-                found[i] = (float) (logits[t][expectedIds[i]] - total);
-                boolean aboveClear = rank == 0 || expected[i - 1] - expected[i] > LOG_PROBABILITY;
-                // The file does not say how far the first token that is not in it is away; the
-                // engine's own does as well.
-                boolean belowClear =
-                        rank + 1 < k
-                                ? expected[i] - expected[i + 1] > LOG_PROBABILITY
-                                : top.length <= k || gap(logits[t], top, rank) > LOG_PROBABILITY;
-                if (aboveClear && belowClear) {
-                    foundIds[i] = top[rank];
-                }
-            }
-        }
-        checks.close(where + "top10_logprobs", expected, found, LOG_PROBABILITY);
-        checks.ids(where + "top10_ids", expectedIds, foundIds);
+        new TopTokens(
+                        golden.cols(prefix + "top10_ids"),
+                        golden.ints(prefix + "top10_ids"),
+                        golden.floats(prefix + "top10_logprobs"))
+                .compare(where, logits, checks);
     }
 
     // The same with YaRN's rope parameters in the place of the configuration's.

@@ -22,7 +22,7 @@ final class GenerateSuite implements Suite {
     public void run(FixtureSet fixtures, Engine.Opener engines, Checks checks) {
         GoldenJson golden = GoldenJson.read(fixtures.file(GENERATE, "generate.json"));
         try (ModelDirectory model = ModelDirectory.open(fixtures.model());
-                Tokenizer tokenizer = Tokenizer.load(model.tokenizerFile());
+                Tokenizer tokenizer = model.tokenizer();
                 Engine engine = engines.open(model.path())) {
             Set<Integer> stops = new TreeSet<>(model.generationConfig().eosTokenIds());
             Set<Integer> goldenStops = new TreeSet<>();

@@ -4,6 +4,7 @@ import io.atoll.model.checkpoint.Checkpoint;
 import io.atoll.model.checkpoint.CheckpointException;
 import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -46,6 +47,11 @@ final class GoldenTensors implements AutoCloseable {
     int[] ints(String name) {
         Tensor tensor = require(name, DType.I32);
         return tensor.data().toArray(INT);
+    }
+
+    /// The bytes of a U8 tensor, valid until this is closed.
+    MemorySegment bytes(String name) {
+        return require(name, DType.U8).data();
     }
 
     /// Size of the last dimension.

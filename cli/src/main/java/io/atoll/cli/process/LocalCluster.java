@@ -29,7 +29,7 @@ public final class LocalCluster implements AutoCloseable {
 
     /// What to start.
     ///
-    /// @param model directory of the checkpoint
+    /// @param model directory of the checkpoint, or a GGUF file
     /// @param shards what each worker holds, as `--experts` takes it; their number is the number of workers
     /// @param port of the API; 0 takes a free one
     /// @param coordinatorYaml further lines of the cluster file's `coordinator` section, indented by two

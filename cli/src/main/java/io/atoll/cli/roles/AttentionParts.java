@@ -41,7 +41,7 @@ final class AttentionParts implements AutoCloseable {
                                     ? LocalExperts.load(model, kernels, pool)
                                     : remoteExperts(model, file, kernels));
             int vocabularySize;
-            try (Tokenizer tokenizer = Tokenizer.load(model.tokenizerFile())) {
+            try (Tokenizer tokenizer = model.tokenizer()) {
                 vocabularySize = tokenizer.size();
             }
             worker =

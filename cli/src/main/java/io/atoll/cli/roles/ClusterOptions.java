@@ -23,8 +23,9 @@ final class ClusterOptions {
 
     @Option(
             names = "--model",
-            paramLabel = "DIR",
-            description = "Directory of the checkpoint; overrides the cluster file.")
+            paramLabel = "PATH",
+            description =
+                    "Directory of the checkpoint, or a GGUF file; overrides the cluster file.")
     private Optional<Path> model;
 
     @Option(
@@ -52,17 +53,22 @@ final class ClusterOptions {
         }
     }
 
-    /// The model's directory, from the option or the file.
+    /// The model's directory or GGUF file, from the option or the cluster file.
     Path model(ClusterFile file) {
         Path path =
                 model.or(file::model)
                         .orElseThrow(
                                 () ->
                                         usage(
-                                                "which model? Give --model DIR or `model:` in"
+                                                "which model? Give --model PATH or `model:` in"
                                                         + " --config"));
-        if (!Files.isDirectory(path)) {
-            throw usage("the model's directory " + path + " does not exist");
+        return existing(path);
+    }
+
+    /// A model's path, if there is something.
+    Path existing(Path path) {
+        if (!Files.exists(path)) {
+            throw usage("the model " + path + " does not exist");
         }
         return path;
     }

@@ -2,7 +2,6 @@ package io.atoll.cli.roles;
 
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.HostPort;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -16,15 +15,22 @@ import picocli.CommandLine.Parameters;
         name = "serve",
         description =
                 "Serve a model from this process alone: coordinator, attention stack, experts.",
-        footer = {"", "Example:", "  atoll serve demo-model --listen 127.0.0.1:8000"})
+        footer = {
+            "",
+            "Examples:",
+            "  atoll serve demo-model --listen 127.0.0.1:8000",
+            "  atoll serve model-Q4_K_M-00001-of-00005.gguf"
+        })
 public final class ServeCommand implements Callable<Integer> {
     @Mixin private ClusterOptions options;
 
     @Parameters(
             arity = "0..1",
             paramLabel = "MODEL",
-            description = "Directory of the checkpoint. Default: --model, or the cluster file's.")
-    private Optional<Path> directory;
+            description =
+                    "Directory of the checkpoint, or a GGUF file. Default: --model, or the cluster"
+                            + " file's.")
+    private Optional<Path> path;
 
     @Option(
             names = "--listen",
@@ -36,10 +42,7 @@ public final class ServeCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         ClusterFile file = CoordinatorCommand.listening(options, listen);
-        Path model = directory.orElseGet(() -> options.model(file));
-        if (!Files.isDirectory(model)) {
-            throw options.usage("the model's directory " + model + " does not exist");
-        }
+        Path model = path.map(options::existing).orElseGet(() -> options.model(file));
         System.out.print(file.toYaml());
         try (Serving serving = Serving.everything(model, file, options.kernels(file))) {
             HostPort address = serving.address();

@@ -38,7 +38,7 @@ public final class Serving implements AutoCloseable {
             CoordinatorSection section = file.coordinator();
             modelName = section.modelName().orElseGet(model::name);
             worker = attentionWorker(model, file, kernels, localExperts);
-            Tokenizer tokenizer = opened.add(Tokenizer.load(model.tokenizerFile()));
+            Tokenizer tokenizer = opened.add(model.tokenizer());
             coordinator =
                     opened.add(
                             new Coordinator(

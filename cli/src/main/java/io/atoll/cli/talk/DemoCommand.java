@@ -43,8 +43,8 @@ public final class DemoCommand implements Callable<Integer> {
 
     @Option(
             names = "--model",
-            paramLabel = "DIR",
-            description = "Another model. Default: the demo model.")
+            paramLabel = "PATH",
+            description = "Another model: a directory or a GGUF file. Default: the demo model.")
     private Optional<Path> model;
 
     /// What is asked: a title, the question, and whether to think first and to offer a tool.

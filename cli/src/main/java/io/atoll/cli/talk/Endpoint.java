@@ -13,7 +13,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/// Which model to talk to: one behind a URL, or a directory that is served by this process for as long as the command runs.
+/// Which model to talk to: one behind a URL, or a directory or file that is served by this process for as long as the command runs.
 final class Endpoint {
     private static final URI DEFAULT_URL = URI.create("http://127.0.0.1:8000");
 
@@ -23,7 +23,7 @@ final class Endpoint {
     @Parameters(
             arity = "0..1",
             paramLabel = "MODEL",
-            description = "Directory of a checkpoint, to run it in this process.")
+            description = "Directory of a checkpoint, or a GGUF file, to run it in this process.")
     private Optional<Path> model;
 
     @Option(
@@ -46,10 +46,9 @@ final class Endpoint {
         if (model.isPresent() && url.isPresent()) {
             throw new ParameterException(command.commandLine(), "give a MODEL or --url, not both");
         }
-        if (model.isPresent() && !Files.isDirectory(model.get())) {
+        if (model.isPresent() && !Files.exists(model.get())) {
             throw new ParameterException(
-                    command.commandLine(),
-                    "the model's directory " + model.get() + " does not exist");
+                    command.commandLine(), "the model " + model.get() + " does not exist");
         }
         Optional<Serving> server =
                 model.isPresent() ? Optional.of(Serving.onLoopback(model.get())) : Optional.empty();

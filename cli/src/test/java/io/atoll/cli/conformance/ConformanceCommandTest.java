@@ -3,9 +3,12 @@ package io.atoll.cli.conformance;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.atoll.model.checkpoint.DType;
+import io.atoll.model.checkpoint.SafetensorsWriter;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.lang.foreign.MemorySegment;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -288,6 +291,87 @@ class ConformanceCommandTest {
         assertEquals(2, run(set.toString(), "--engine", "steam").code());
         assertEquals(2, run().code());
         assertTrue(run(set.toString(), "--engine", "steam").err().contains("no engine 'steam'"));
+    }
+
+    /// A `quant/` suite of one type: a block of Q8_0 is a scale in F16 and 32 signed bytes.
+    private void writeQuant(float scale) throws IOException {
+        Path quant = Files.createDirectories(set.resolve("quant"));
+        byte[] block = new byte[34];
+        float[] values = new float[32];
+        block[1] = 0x3C; // 1.0
+        for (int i = 0; i < 32; i++) {
+            block[2 + i] = (byte) (i - 16);
+            values[i] = scale * (i - 16);
+        }
+        new SafetensorsWriter()
+                .add("Q8_0.x.blocks", DType.U8, new long[] {1, 34}, MemorySegment.ofArray(block))
+                .addF32("Q8_0.x.values", new long[] {1, 32}, values)
+                .write(quant.resolve("ggml.safetensors"));
+        Files.writeString(
+                quant.resolve("quant.json"),
+                """
+                {"ggml": [{"type": "Q8_0", "id": 8, "block_elements": 32, "block_bytes": 34,
+                           "sets": ["x"]}],
+                 "checkpoint_formats": {}}
+                """);
+    }
+
+    @Test
+    void decodedBlocksAreComparedRowByRow() throws IOException {
+        writeQuant(1);
+        Ended agreeing = run(set.toString());
+        assertEquals(0, agreeing.code(), agreeing.out());
+        assertTrue(agreeing.out().startsWith("quant      pass      4 checks"), agreeing.out());
+        writeQuant(1.0001f);
+        Ended differing = run(set.toString());
+        assertEquals(1, differing.code(), differing.out());
+        assertTrue(
+                differing.out().contains("Q8_0.x row 0[0]: expected -16.0016, found -16.0"),
+                differing.out());
+    }
+
+    /// A `gguf/` suite over two files of one request.
+    private void writeGguf() throws IOException {
+        Path gguf = Files.createDirectories(set.resolve("gguf"));
+        String side =
+                """
+                {"top10_ids": [1, 0], "top10_logprobs": [-0.1, -2.5], "generated_ids": [1],
+                 "min_gap": 2}
+                """;
+        String prompts = "\"prompts\": [{\"request\": 0, \"prompt_ids\": [1], \"llama_cpp\": ";
+        prompts += side + ", \"dequantised\": " + side + "}]}";
+        Files.writeString(
+                gguf.resolve("oracle.json"),
+                "{\"files\": [{\"file\": \"a.gguf\", "
+                        + prompts
+                        + ", {\"file\": \"b.gguf\", "
+                        + prompts
+                        + "]}");
+        new SafetensorsWriter()
+                .addF32("a.dequantised_last_logits", new long[] {1, 2}, new float[2])
+                .addF32("b.dequantised_last_logits", new long[] {1, 2}, new float[2])
+                .write(gguf.resolve("oracle.safetensors"));
+    }
+
+    @Test
+    void setWithoutAnyOfItsGgufFilesComparesNothingAndFails() throws IOException {
+        writeGguf();
+        Ended ended = run(set.toString());
+        assertEquals(1, ended.code(), ended.out());
+        assertTrue(
+                ended.out().contains("    a.gguf is not there: its requests are not compared"),
+                ended.out());
+        assertTrue(ended.out().contains("none of the set's GGUF files is there"), ended.out());
+    }
+
+    @Test
+    void damagedGgufFileFailsByName() throws IOException {
+        writeGguf();
+        Path file = Files.writeString(set.resolve("gguf/b.gguf"), "These are no weights.");
+        Ended ended = run(set.toString());
+        assertEquals(1, ended.code(), ended.out());
+        assertTrue(ended.out().contains("a.gguf is not there"), ended.out());
+        assertTrue(ended.out().contains(file + ": magic"), ended.out());
     }
 
     private void copyResource(String name) throws IOException {

@@ -2,6 +2,7 @@ package io.atoll.cli.conformance;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.atoll.cli.conformance.ConformanceCommand.EngineKind;
@@ -9,6 +10,7 @@ import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.config.ModelFileException;
 import io.atoll.model.trace.Recording;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -65,10 +67,28 @@ class EnginesTest {
             value = EngineKind.class,
             names = {"SERVE", "CLUSTER"})
     void engineGivesTheBitsOfTheReference(EngineKind kind) {
-        Run run;
-        try (Engine engine = kind.open(DEMO, KERNELS)) {
-            run = Run.of(engine);
+        assertSame(oracle, run(kind, DEMO));
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = EngineKind.class,
+            names = {"SERVE", "CLUSTER"})
+    void quantisedReleaseGivesTheBitsOfTheReference(EngineKind kind, @TempDir Path quantised)
+            throws IOException {
+        QuantizedDemo.write(DEMO, quantised);
+        Run expected = run(EngineKind.REFERENCE, quantised);
+        assertFalse(Arrays.deepEquals(oracle.logits(), expected.logits()), "nothing was rounded");
+        assertSame(expected, run(kind, quantised));
+    }
+
+    private static Run run(EngineKind kind, Path model) {
+        try (Engine engine = kind.open(model, KERNELS)) {
+            return Run.of(engine);
         }
+    }
+
+    private static void assertSame(Run oracle, Run run) {
         assertArrayEquals(oracle.logits(), run.logits());
         assertEquals(oracle.intermediates().names(), run.intermediates().names());
         for (String name : oracle.intermediates().names()) {

@@ -48,7 +48,7 @@ import java.util.stream.Collectors;
 /// ```
 ///
 /// @param clusterId processes of different clusters refuse each other
-/// @param model directory of the checkpoint; a process may be given another with `--model`
+/// @param model directory of the checkpoint, or a GGUF file; a process may be given another with `--model`
 /// @param kernels forces a kernel class by its label; empty takes the best
 /// @param expertFormat `q8` rounds the experts to 8 bits as they are loaded; empty keeps the checkpoint's values
 /// @param coordinator the HTTP side
@@ -139,7 +139,7 @@ public record ClusterFile(
     /// The HTTP side of a cluster.
     ///
     /// @param listen where the API listens
-    /// @param modelName the name clients use; empty takes the model directory's name
+    /// @param modelName the name clients use; empty takes the name of the model's directory or file
     /// @param attentionWorker address of a remote attention worker; empty embeds one
     /// @param maxQueuedRequests requests that wait before new ones are shed with 429
     /// @param maxRunningRequests requests that decode together

@@ -3,16 +3,11 @@ package io.atoll.expert.store;
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.cluster.placement.ExpertShard.LayerRange;
 import io.atoll.kernels.PackedMatrix;
-import io.atoll.kernels.Packing;
-import io.atoll.kernels.RowSource;
-import io.atoll.kernels.SourceType;
 import io.atoll.kernels.WeightFormat;
-import io.atoll.model.checkpoint.CheckpointException;
-import io.atoll.model.checkpoint.ExpertWeights;
-import io.atoll.model.checkpoint.Tensor;
-import io.atoll.model.checkpoint.TextWeights;
+import io.atoll.model.weights.ExpertWeights;
+import io.atoll.model.weights.TextWeights;
+import io.atoll.model.weights.WeightPacking;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.util.List;
 import java.util.Optional;
@@ -82,12 +77,12 @@ public final class ResidentExperts implements ExpertStore {
         return matrix;
     }
 
-    /// Loads a shard from a checkpoint, reading the bytes of its experts only.
+    /// Loads a shard of a model, reading the bytes of its experts only.
     ///
-    /// Without a format the weights keep their values: BF16 stays BF16, F32 and F16 become F32. `Q8` rounds them. The
-    /// checkpoint can be closed afterwards.
+    /// Without a format the weights keep their values: BF16 stays BF16, everything else becomes the f32 it means. `Q8` rounds
+    /// them. The model can be closed afterwards.
     ///
-    /// @throws CheckpointException if a weight is missing, or of a type that the format cannot hold
+    /// @throws io.atoll.model.config.ModelFileException if a weight is missing, or of a type that the format cannot hold
     public static ResidentExperts load(
             TextWeights weights, ExpertShard shard, Optional<WeightFormat> format) {
         WeightFormat chosen = format.orElseGet(() -> sourceFormat(weights, shard));
@@ -96,7 +91,7 @@ public final class ResidentExperts implements ExpertStore {
                 weights.config().hiddenSize(),
                 weights.config().moeIntermediateSize(),
                 chosen,
-                new FromCheckpoint(weights, chosen));
+                new FromModel(weights, chosen));
     }
 
     /// The narrowest format that keeps the value of every weight of the shard.
@@ -104,57 +99,27 @@ public final class ResidentExperts implements ExpertStore {
         for (LayerRange range : shard.ranges()) {
             for (int expert = range.first(); expert <= range.last(); expert++) {
                 ExpertWeights one = weights.expert(range.layer(), expert);
-                for (Tensor tensor : List.of(one.gate(), one.up(), one.down())) {
-                    if (sourceType(tensor) != SourceType.BF16) {
-                        return WeightFormat.F32;
-                    }
+                if (WeightPacking.format(List.of(one.gate(), one.up(), one.down()))
+                        != WeightFormat.BF16) {
+                    return WeightFormat.F32;
                 }
             }
         }
         return WeightFormat.BF16;
     }
 
-    private static SourceType sourceType(Tensor tensor) {
-        return switch (tensor.dtype()) {
-            case F32 -> SourceType.F32;
-            case BF16 -> SourceType.BF16;
-            case F16 -> SourceType.F16;
-            case F64, F8_E4M3, F8_E5M2, F8_E8M0, I64, I32, I16, I8, U64, U32, U16, U8, BOOL ->
-                    throw new CheckpointException(
-                            tensor.file(),
-                            tensor.name(),
-                            "expected F32, BF16 or F16, found " + tensor.dtype());
-        };
-    }
-
-    private record FromCheckpoint(TextWeights weights, WeightFormat format) implements Source {
+    private record FromModel(TextWeights weights, WeightFormat format) implements Source {
         @Override
         public PackedMatrix gateUp(int layer, int expert, SegmentAllocator memory) {
             ExpertWeights one = weights.expert(layer, expert);
-            return pack(List.of(one.gate(), one.up()), weights.config().hiddenSize(), memory);
+            return WeightPacking.pack(
+                    format, weights.source(), List.of(one.gate(), one.up()), memory);
         }
 
         @Override
         public PackedMatrix down(int layer, int expert, SegmentAllocator memory) {
             ExpertWeights one = weights.expert(layer, expert);
-            return pack(List.of(one.down()), weights.config().moeIntermediateSize(), memory);
-        }
-
-        private PackedMatrix pack(List<Tensor> tensors, int cols, SegmentAllocator memory) {
-            List<RowSource> sources = tensors.stream().map(FromCheckpoint::rows).toList();
-            try {
-                return format == WeightFormat.Q8
-                        ? Packing.quantize(sources, cols, memory)
-                        : Packing.pack(format, sources, cols, memory);
-            } catch (IllegalArgumentException e) {
-                Tensor first = tensors.getFirst();
-                throw new CheckpointException(first.file(), first.name(), e.getMessage());
-            }
-        }
-
-        private static RowSource rows(Tensor tensor) {
-            MemorySegment data = tensor.data();
-            return new RowSource(data, sourceType(tensor), Math.toIntExact(tensor.dim(0)));
+            return WeightPacking.pack(format, weights.source(), List.of(one.down()), memory);
         }
     }
 

@@ -9,7 +9,7 @@ import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.Packing;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
-import io.atoll.model.checkpoint.ExpertWeights;
+import io.atoll.model.weights.ExpertWeights;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;

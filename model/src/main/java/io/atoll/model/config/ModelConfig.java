@@ -36,6 +36,11 @@ public record ModelConfig(
         return new ModelConfig(architecture, other, vision, visionTokens);
     }
 
+    /// A model without a vision tower.
+    public static ModelConfig textOnly(TextConfig text) {
+        return new ModelConfig(TEXT_ONLY, text, Optional.empty(), Optional.empty());
+    }
+
     /// Reads a `config.json`.
     ///
     /// @throws ConfigException if the file is missing or damaged, or the model is not one this program computes

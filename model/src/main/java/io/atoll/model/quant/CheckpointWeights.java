@@ -78,9 +78,10 @@ public final class CheckpointWeights implements WeightStore {
     public WeightMatrix matrix(String name, int rows, int cols) {
         WeightMatrix matrix = matrix(name);
         if (matrix.rows() != rows || matrix.cols() != cols) {
+            Optional<Tensor> plain = matrix.plain();
             throw new CheckpointException(
-                    source(),
-                    name,
+                    plain.map(Tensor::file).orElse(source()),
+                    plain.map(Tensor::name).orElse(name),
                     "expected a matrix ["
                             + rows
                             + ", "

@@ -80,6 +80,11 @@ public final class ReorderedMatrix extends AbstractMatrix {
     }
 
     @Override
+    public boolean isBf16() {
+        return source.isBf16();
+    }
+
+    @Override
     void decode(int first, int count, float[] out, int to) {
         switch (axis) {
             case ROWS -> decodeMovedRows(first, count, out, to);

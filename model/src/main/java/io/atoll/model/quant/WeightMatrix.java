@@ -1,5 +1,6 @@
 package io.atoll.model.quant;
 
+import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -63,5 +64,10 @@ public interface WeightMatrix {
     /// Packing can then read it without a copy.
     default Optional<Tensor> plain() {
         return Optional.empty();
+    }
+
+    /// Whether it is stored as BF16, in whatever order, so that every value is one that BF16 holds.
+    default boolean isBf16() {
+        return plain().filter(tensor -> tensor.dtype() == DType.BF16).isPresent();
     }
 }

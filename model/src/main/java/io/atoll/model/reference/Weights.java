@@ -1,15 +1,13 @@
 package io.atoll.model.reference;
 
 import io.atoll.kernels.PackedMatrix;
-import io.atoll.kernels.Packing;
-import io.atoll.kernels.RowSource;
-import io.atoll.kernels.SourceType;
-import io.atoll.kernels.WeightFormat;
-import io.atoll.model.checkpoint.ExpertWeights;
-import io.atoll.model.checkpoint.LayerWeights;
-import io.atoll.model.checkpoint.MixerWeights;
 import io.atoll.model.checkpoint.Tensor;
-import io.atoll.model.checkpoint.TextWeights;
+import io.atoll.model.quant.WeightMatrix;
+import io.atoll.model.weights.ExpertWeights;
+import io.atoll.model.weights.LayerWeights;
+import io.atoll.model.weights.MixerWeights;
+import io.atoll.model.weights.TextWeights;
+import io.atoll.model.weights.WeightPacking;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -22,11 +20,11 @@ import java.util.stream.IntStream;
 /// The text model's weights in the kernels' layout, none of them changed. Dense parts are packed at the start, an expert when a row
 /// first picks it: a checkpoint much larger than memory can be tried with a few tokens.
 ///
-/// Owns the memory of what it packed; borrows the checkpoint.
+/// Owns the memory of what it packed; borrows the store of the weights.
 final class Weights implements AutoCloseable {
     private final TextWeights source;
     private final Arena arena = Arena.ofShared();
-    private final Tensor embedding;
+    private final WeightMatrix embedding;
     private final List<Layer> layers;
     private final MemorySegment finalNorm;
     private final PackedMatrix lmHead;
@@ -115,7 +113,7 @@ final class Weights implements AutoCloseable {
         int hidden = source.config().hiddenSize();
         Objects.checkIndex(token, source.config().vocabSize());
         float[] values = new float[hidden];
-        embedding.floats((long) token * hidden, values, 0, hidden);
+        embedding.decodeRows(token, 1, values, 0);
         MemorySegment.copy(values, 0, row, ValueLayout.JAVA_FLOAT, 0, hidden);
     }
 
@@ -170,24 +168,8 @@ final class Weights implements AutoCloseable {
         return arena.allocateFrom(ValueLayout.JAVA_FLOAT, tensor.floats());
     }
 
-    private PackedMatrix matrix(Tensor tensor) {
-        int rows = Math.toIntExact(tensor.dim(0));
-        int cols = Math.toIntExact(tensor.dim(1));
-        return switch (tensor.dtype()) {
-            case BF16 -> pack(WeightFormat.BF16, tensor.data(), SourceType.BF16, rows, cols);
-            case F16 -> pack(WeightFormat.F32, tensor.data(), SourceType.F16, rows, cols);
-            case F32 -> pack(WeightFormat.F32, tensor.data(), SourceType.F32, rows, cols);
-            // Every other type: widened, or refused by name.
-            default -> {
-                MemorySegment widened = MemorySegment.ofArray(tensor.floats());
-                yield pack(WeightFormat.F32, widened, SourceType.F32, rows, cols);
-            }
-        };
-    }
-
-    private PackedMatrix pack(
-            WeightFormat format, MemorySegment data, SourceType type, int rows, int cols) {
-        return Packing.pack(format, List.of(new RowSource(data, type, rows)), cols, arena);
+    private PackedMatrix matrix(WeightMatrix matrix) {
+        return WeightPacking.keep(source.source(), List.of(matrix), arena);
     }
 
     @Override

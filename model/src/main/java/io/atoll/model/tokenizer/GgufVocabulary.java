@@ -2,10 +2,13 @@ package io.atoll.model.tokenizer;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
-import io.atoll.model.checkpoint.GgufMetadata;
+import io.atoll.model.gguf.GgufArray;
+import io.atoll.model.gguf.GgufFile;
+import io.atoll.model.gguf.GgufMetadata;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -29,32 +32,35 @@ public final class GgufVocabulary {
 
     private final Path file;
     private final List<String> tokens;
-    private final List<Long> kinds;
+    private final long[] kinds;
     private final List<String> merges;
 
-    private GgufVocabulary(Path file, List<String> tokens, List<Long> kinds, List<String> merges) {
+    private GgufVocabulary(Path file, List<String> tokens, long[] kinds, List<String> merges) {
         this.file = file;
         this.tokens = tokens;
         this.kinds = kinds;
         this.merges = merges;
     }
 
-    /// Reads the vocabulary of a file.
+    /// Reads the vocabulary of a file, or of any part of a split one.
     ///
     /// @throws TokenizerException if it has no vocabulary, or one of another kind
-    /// @throws io.atoll.model.checkpoint.CheckpointException if the file is missing or its metadata is damaged
+    /// @throws io.atoll.model.gguf.GgufException if the file is missing or damaged
     public static GgufVocabulary read(Path file) {
-        return of(GgufMetadata.read(file));
+        try (GgufFile opened = GgufFile.open(file)) {
+            return of(opened.metadata());
+        }
     }
 
-    /// The vocabulary in metadata that was read before.
+    /// A copy of the vocabulary in metadata that was read before.
     ///
     /// @throws TokenizerException if there is none, or one of another kind
+    /// @throws io.atoll.model.gguf.GgufException if a part of it is missing, or of another type
     public static GgufVocabulary of(GgufMetadata metadata) {
         requireText(metadata, "tokenizer.ggml.model", "gpt2");
         requireText(metadata, "tokenizer.ggml.pre", "qwen35");
-        List<String> tokens = metadata.texts("tokenizer.ggml.tokens");
-        List<Long> kinds = metadata.wholes("tokenizer.ggml.token_type");
+        List<String> tokens = List.copyOf(metadata.array("tokenizer.ggml.tokens").strings());
+        GgufArray kinds = metadata.array("tokenizer.ggml.token_type");
         if (tokens.size() != kinds.size()) {
             throw new TokenizerException(
                     metadata.file(),
@@ -64,8 +70,13 @@ public final class GgufVocabulary {
                             + " tokens, found "
                             + kinds.size());
         }
+        long[] kindOfToken = new long[kinds.size()];
+        Arrays.setAll(kindOfToken, kinds::integer);
         return new GgufVocabulary(
-                metadata.file(), tokens, kinds, metadata.texts("tokenizer.ggml.merges"));
+                metadata.file(),
+                tokens,
+                kindOfToken,
+                List.copyOf(metadata.array("tokenizer.ggml.merges").strings()));
     }
 
     /// The same vocabulary as the text of a `tokenizer.json`. Control tokens become special ones, user-defined
@@ -103,7 +114,7 @@ public final class GgufVocabulary {
                 json.writeBooleanField("lstrip", false);
                 json.writeBooleanField("rstrip", false);
                 json.writeBooleanField("normalized", false);
-                json.writeBooleanField("special", kinds.get(id) == CONTROL);
+                json.writeBooleanField("special", kinds[id] == CONTROL);
                 json.writeEndObject();
             }
         }
@@ -151,21 +162,17 @@ public final class GgufVocabulary {
         json.writeObjectFieldStart("vocab");
         Set<String> known = HashSet.newHashSet(tokens.size());
         for (int id = 0; id < tokens.size(); id++) {
-            if (kinds.get(id) == NORMAL || isAdded(id)) {
+            if (kinds[id] == NORMAL || isAdded(id)) {
                 if (!known.add(tokens.get(id))) {
                     throw damaged(
                             "tokenizer.ggml.tokens",
                             "token \"" + tokens.get(id) + "\" appears twice, again as " + id);
                 }
                 json.writeNumberField(tokens.get(id), id);
-            } else if (kinds.get(id) != UNUSED && !isPadding(id)) {
+            } else if (kinds[id] != UNUSED && !isPadding(id)) {
                 throw damaged(
                         "tokenizer.ggml.token_type",
-                        "kind "
-                                + kinds.get(id)
-                                + " of token "
-                                + id
-                                + " is not one of byte-level BPE");
+                        "kind " + kinds[id] + " of token " + id + " is not one of byte-level BPE");
             }
         }
         json.writeEndObject();
@@ -194,7 +201,7 @@ public final class GgufVocabulary {
     }
 
     private boolean isAdded(int id) {
-        long kind = kinds.get(id);
+        long kind = kinds[id];
         return (kind == CONTROL || kind == USER_DEFINED) && !isPadding(id);
     }
 
@@ -209,7 +216,7 @@ public final class GgufVocabulary {
     }
 
     private static void requireText(GgufMetadata metadata, String key, String only) {
-        String found = metadata.text(key).orElse("nothing");
+        String found = metadata.findString(key).orElse("nothing");
         if (!found.equals(only)) {
             throw new TokenizerException(
                     metadata.file(),

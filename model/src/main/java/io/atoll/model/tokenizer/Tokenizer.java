@@ -1,6 +1,7 @@
 package io.atoll.model.tokenizer;
 
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import io.atoll.model.gguf.GgufMetadata;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -58,9 +59,14 @@ public final class Tokenizer implements AutoCloseable {
     /// Loads the vocabulary of a GGUF file, which must be of this family.
     ///
     /// @throws TokenizerException if its vocabulary is of another kind
-    /// @throws io.atoll.model.checkpoint.CheckpointException if the file is missing or its metadata is damaged
+    /// @throws io.atoll.model.gguf.GgufException if the file is missing or damaged
     public static Tokenizer fromGguf(Path gguf) {
         return fromJson(GgufVocabulary.read(gguf).tokenizerJson(), gguf);
+    }
+
+    /// As the other, from the metadata of a file that is open. The file can be closed afterwards.
+    public static Tokenizer fromGguf(GgufMetadata metadata) {
+        return fromJson(GgufVocabulary.of(metadata).tokenizerJson(), metadata.file());
     }
 
     private static Tokenizer fromJson(String json, Path file) {

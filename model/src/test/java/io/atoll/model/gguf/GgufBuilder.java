@@ -11,13 +11,13 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// Writes GGUF files for tests, good ones and, on request, bad ones.
-final class GgufBuilder {
+public final class GgufBuilder {
     static final int U8 = 0;
     static final int I8 = 1;
-    static final int U16 = 2;
+    public static final int U16 = 2;
     static final int I16 = 3;
     static final int U32 = 4;
-    static final int I32 = 5;
+    public static final int I32 = 5;
     static final int F32 = 6;
     static final int BOOL = 7;
     static final int STRING = 8;
@@ -88,7 +88,7 @@ final class GgufBuilder {
         return this;
     }
 
-    GgufBuilder integer(String key, int type, long value) {
+    public GgufBuilder integer(String key, int type, long value) {
         int bytes =
                 switch (type) {
                     case U8, I8, BOOL -> 1;
@@ -99,19 +99,19 @@ final class GgufBuilder {
         return entry(key, type, new Bytes().number(value, bytes).toArray());
     }
 
-    GgufBuilder u32(String key, long value) {
+    public GgufBuilder u32(String key, long value) {
         return integer(key, U32, value);
     }
 
-    GgufBuilder f32(String key, float value) {
+    public GgufBuilder f32(String key, float value) {
         return entry(key, F32, new Bytes().number(Float.floatToRawIntBits(value), 4).toArray());
     }
 
-    GgufBuilder string(String key, String value) {
+    public GgufBuilder string(String key, String value) {
         return entry(key, STRING, new Bytes().text(value).toArray());
     }
 
-    GgufBuilder strings(String key, String... values) {
+    public GgufBuilder strings(String key, String... values) {
         Bytes bytes = new Bytes().number(STRING, 4).number(values.length, 8);
         for (String value : values) {
             bytes.text(value);
@@ -119,7 +119,7 @@ final class GgufBuilder {
         return entry(key, ARRAY, bytes.toArray());
     }
 
-    GgufBuilder integers(String key, int type, int bytesEach, long... values) {
+    public GgufBuilder integers(String key, int type, int bytesEach, long... values) {
         Bytes bytes = new Bytes().number(type, 4).number(values.length, 8);
         for (long value : values) {
             bytes.number(value, bytesEach);
@@ -130,7 +130,7 @@ final class GgufBuilder {
     /// Adds a tensor behind the others.
     ///
     /// @param sizes fastest first, as in the file
-    GgufBuilder tensor(String name, int type, byte[] blocks, long... sizes) {
+    public GgufBuilder tensor(String name, int type, byte[] blocks, long... sizes) {
         dataBytes = (dataBytes + alignment - 1) / alignment * alignment;
         tensorEntry(name, type, dataBytes, sizes);
         data.add(blocks);
@@ -149,7 +149,7 @@ final class GgufBuilder {
         return this;
     }
 
-    GgufBuilder f32Tensor(String name, float[] values, long... sizes) {
+    public GgufBuilder f32Tensor(String name, float[] values, long... sizes) {
         return tensor(name, 0, f32Bytes(values), sizes);
     }
 
@@ -159,7 +159,7 @@ final class GgufBuilder {
         return buffer.array();
     }
 
-    byte[] toArray() {
+    public byte[] toArray() {
         Bytes file =
                 new Bytes()
                         .number(0x46554747, 4)
@@ -175,7 +175,7 @@ final class GgufBuilder {
         return file.toArray();
     }
 
-    Path write(Path file) throws IOException {
+    public Path write(Path file) throws IOException {
         return Files.write(file, toArray());
     }
 

@@ -223,6 +223,15 @@ class GgufFileTest {
                 });
     }
 
+    @Test
+    void aFileCutAtAnyByteIsRefused() {
+        byte[] good = everything().f32Tensor("a", new float[12], 4, 3).toArray();
+        for (int length = 0; length < good.length; length++) {
+            MemorySegment cut = MemorySegment.ofArray(Arrays.copyOf(good, length));
+            assertThrows(GgufException.class, () -> GgufPart.read(NAME, cut), "cut to " + length);
+        }
+    }
+
     private static void readAny(GgufMetadata metadata, String key) {
         try {
             switch (metadata.type(key).orElseThrow()) {

@@ -12,11 +12,11 @@ import io.atoll.kernels.scalar.ScalarKernels;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.checkpoint.Checkpoint;
 import io.atoll.model.checkpoint.DType;
-import io.atoll.model.checkpoint.ExpertWeights;
 import io.atoll.model.checkpoint.Tensor;
 import io.atoll.model.config.RopeParameters;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.trace.Recording;
+import io.atoll.model.weights.ExpertWeights;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -327,7 +327,7 @@ class ReferenceTest {
 
     /// `sum += weight * down(silu(gate x) * (up x))` in double precision.
     private static void addExpert(double[] sum, double weight, ExpertWeights expert, float[] x) {
-        int inner = (int) expert.gate().dim(0);
+        int inner = expert.gate().rows();
         float[] gate = expert.gate().floats();
         float[] up = expert.up().floats();
         float[] down = expert.down().floats();

@@ -1,5 +1,6 @@
 package io.atoll.model.tokenizer;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -9,15 +10,15 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.atoll.model.DemoModel;
 import io.atoll.model.Seeds;
-import io.atoll.model.checkpoint.CheckpointException;
-import io.atoll.model.checkpoint.GgufBytes;
+import io.atoll.model.gguf.DemoGguf;
+import io.atoll.model.gguf.GgufBuilder;
+import io.atoll.model.gguf.GgufException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,7 +34,10 @@ class GgufVocabularyTest {
 
     @Test
     void demoVocabularyInsideAGgufFileGivesTheSameIds() throws IOException {
-        Path file = write(demoAsGguf());
+        Path file =
+                write(
+                        DemoGguf.vocabulary(
+                                new GgufBuilder(), DemoModel.path().resolve("tokenizer.json")));
         try (Tokenizer tokenizer = Tokenizer.fromGguf(file)) {
             assertEquals(2036, tokenizer.size());
             assertTrue(tokenizer.isSpecial(tokenizer.tokenId("<|im_end|>").orElseThrow()));
@@ -69,6 +73,49 @@ class GgufVocabularyTest {
         }
     }
 
+    /// As many tokens and rows as the family's releases have: every pair of bytes, and triples that end in `a`, `b` or `c`.
+    @Test
+    void vocabularyOfAReleasesSizeIsNeitherCutNorRenumbered() throws IOException {
+        int rows = 248_320;
+        int added = 33;
+        int size = 248_044;
+        String[] symbols = new String[256];
+        for (char symbol = 0; symbol < 0x144; symbol++) {
+            byte[] meant = new byte[1];
+            if (ByteSymbols.decode(String.valueOf(symbol), meant, 0) == 1) {
+                symbols[meant[0] & 0xFF] = String.valueOf(symbol);
+            }
+        }
+        List<String> bytes = List.of(symbols);
+        List<String> tokens = new ArrayList<>(bytes);
+        List<String> merges = new ArrayList<>();
+        for (String last : List.of("", "a", "b", "c")) {
+            for (int pair = 0; pair < 1 << 16 && tokens.size() < size - added; pair++) {
+                String first = bytes.get(pair >> 8);
+                String second = bytes.get(pair & 0xFF);
+                tokens.add(first + second + last);
+                merges.add(last.isEmpty() ? first + " " + second : first + second + " " + last);
+            }
+        }
+        List<Integer> kinds = new ArrayList<>(Collections.nCopies(tokens.size(), NORMAL));
+        for (int i = 0; i < added; i++) {
+            tokens.add("<|extra_" + i + "|>");
+            kinds.add(CONTROL);
+        }
+        while (tokens.size() < rows) {
+            tokens.add("[PAD" + tokens.size() + "]");
+            kinds.add(UNUSED);
+        }
+        try (Tokenizer tokenizer = Tokenizer.fromGguf(write(vocabulary(tokens, kinds, merges)))) {
+            assertEquals(size, tokenizer.size());
+            int abb = 256 + (1 << 16) + (1 << 16) + 'a' * 256 + 'b';
+            assertArrayEquals(new int[] {abb}, tokenizer.encode("abb"));
+            assertArrayEquals(new int[] {size - 1}, tokenizer.encode("<|extra_32|>"));
+            String text = "Grüße, 世界! <|extra_7|> 12 abc";
+            assertEquals(text, tokenizer.decode(tokenizer.encode(text), false));
+        }
+    }
+
     @Test
     void unusedAndPaddingRowsAreNoTokens() throws IOException {
         List<String> tokens =
@@ -85,13 +132,13 @@ class GgufVocabularyTest {
     @Test
     void otherKindsOfVocabularyAreRefused() throws IOException {
         assertRefused(
-                "tokenizer.ggml.model", new GgufBytes(3).text("tokenizer.ggml.model", "llama"));
-        assertRefused("tokenizer.ggml.model", new GgufBytes(3));
+                "tokenizer.ggml.model", new GgufBuilder().string("tokenizer.ggml.model", "llama"));
+        assertRefused("tokenizer.ggml.model", new GgufBuilder());
         assertRefused(
                 "tokenizer.ggml.pre",
-                new GgufBytes(3)
-                        .text("tokenizer.ggml.model", "gpt2")
-                        .text("tokenizer.ggml.pre", "qwen2"));
+                new GgufBuilder()
+                        .string("tokenizer.ggml.model", "gpt2")
+                        .string("tokenizer.ggml.pre", "qwen2"));
     }
 
     @Test
@@ -108,7 +155,7 @@ class GgufVocabularyTest {
             assertRefused("tokenizer.ggml.merges", vocabulary(tokens, kinds, List.of(merge)));
         }
         Path absent = directory.resolve("absent.gguf");
-        assertThrows(CheckpointException.class, () -> Tokenizer.fromGguf(absent));
+        assertThrows(GgufException.class, () -> Tokenizer.fromGguf(absent));
     }
 
     @Test
@@ -126,7 +173,7 @@ class GgufVocabularyTest {
                                         USER_DEFINED,
                                         UNUSED),
                                 List.of("a b", "ab c"))
-                        .bytes();
+                        .toArray();
         Path file = directory.resolve("v.gguf");
         Seeds.forAll(
                 2000,
@@ -140,7 +187,7 @@ class GgufVocabularyTest {
                         Files.write(file, damaged);
                         // What the rewriting lets through, the reader of tokenizer.json must bear.
                         Vocabulary.parse(GgufVocabulary.read(file).tokenizerJson(), file);
-                    } catch (TokenizerException | CheckpointException expected) {
+                    } catch (TokenizerException | GgufException expected) {
                         assertEquals(file, expected.file());
                     } catch (IOException e) {
                         throw new AssertionError(e);
@@ -148,7 +195,7 @@ class GgufVocabularyTest {
                 });
     }
 
-    private void assertRefused(String where, GgufBytes gguf) throws IOException {
+    private void assertRefused(String where, GgufBuilder gguf) throws IOException {
         Path file = write(gguf);
         TokenizerException refusal =
                 assertThrows(TokenizerException.class, () -> Tokenizer.fromGguf(file));
@@ -156,46 +203,24 @@ class GgufVocabularyTest {
         assertEquals(file, refusal.file());
     }
 
-    private Path write(GgufBytes gguf) throws IOException {
+    private Path write(GgufBuilder gguf) throws IOException {
         Path file = directory.resolve("v.gguf");
-        Files.write(file, gguf.bytes());
+        Files.write(file, gguf.toArray());
         return file;
     }
 
-    private static GgufBytes vocabulary(
+    private static GgufBuilder vocabulary(
             List<String> tokens, List<Integer> kinds, List<String> merges) {
-        return new GgufBytes(3)
-                .text("general.architecture", "qwen35moe")
-                .text("tokenizer.ggml.model", "gpt2")
-                .text("tokenizer.ggml.pre", "qwen35")
-                .texts("tokenizer.ggml.tokens", tokens)
-                .int32s("tokenizer.ggml.token_type", kinds)
-                .texts("tokenizer.ggml.merges", merges);
-    }
-
-    /// The demo model's `tokenizer.json` as a converter writes it, table filled up to 2048 rows.
-    private static GgufBytes demoAsGguf() throws IOException {
-        JsonNode json =
-                new JsonMapper().readTree(DemoModel.path().resolve("tokenizer.json").toFile());
-        List<String> tokens = new ArrayList<>();
-        List<Integer> kinds = new ArrayList<>(Collections.nCopies(2048, UNUSED));
-        for (int id = 0; id < 2048; id++) {
-            tokens.add("[PAD" + id + "]");
-        }
-        for (Map.Entry<String, JsonNode> entry : json.get("model").get("vocab").properties()) {
-            tokens.set(entry.getValue().intValue(), entry.getKey());
-            kinds.set(entry.getValue().intValue(), NORMAL);
-        }
-        for (JsonNode added : json.get("added_tokens")) {
-            tokens.set(added.get("id").intValue(), added.get("content").textValue());
-            kinds.set(
-                    added.get("id").intValue(),
-                    added.get("special").booleanValue() ? CONTROL : USER_DEFINED);
-        }
-        List<String> merges = new ArrayList<>();
-        for (JsonNode merge : json.get("model").get("merges")) {
-            merges.add(merge.get(0).textValue() + " " + merge.get(1).textValue());
-        }
-        return vocabulary(tokens, kinds, merges);
+        return new GgufBuilder()
+                .string("general.architecture", "qwen35moe")
+                .string("tokenizer.ggml.model", "gpt2")
+                .string("tokenizer.ggml.pre", "qwen35")
+                .strings("tokenizer.ggml.tokens", tokens.toArray(String[]::new))
+                .integers(
+                        "tokenizer.ggml.token_type",
+                        GgufBuilder.I32,
+                        4,
+                        kinds.stream().mapToLong(Integer::longValue).toArray())
+                .strings("tokenizer.ggml.merges", merges.toArray(String[]::new));
     }
 }

@@ -1,5 +1,7 @@
-package io.atoll.model.checkpoint;
+package io.atoll.model.weights;
 
+import io.atoll.model.checkpoint.Tensor;
+import io.atoll.model.quant.WeightMatrix;
 import java.util.List;
 
 /// The multi-token prediction module, without its routed experts.
@@ -12,7 +14,7 @@ import java.util.List;
 /// @param layers its decoder layers, all of full attention
 /// @param finalNorm `[hidden]`, zero-centred
 public record MtpWeights(
-        Tensor projection,
+        WeightMatrix projection,
         Tensor embeddingNorm,
         Tensor hiddenNorm,
         List<LayerWeights> layers,

@@ -1,8 +1,10 @@
-package io.atoll.model.checkpoint;
+package io.atoll.model.weights;
+
+import io.atoll.model.quant.WeightMatrix;
 
 /// One expert: `down(SiLU(gate x) * (up x))`.
 ///
 /// @param gate `[intermediate, hidden]`
 /// @param up `[intermediate, hidden]`
 /// @param down `[hidden, intermediate]`
-public record ExpertWeights(Tensor gate, Tensor up, Tensor down) {}
+public record ExpertWeights(WeightMatrix gate, WeightMatrix up, WeightMatrix down) {}

@@ -1,6 +1,9 @@
-package io.atoll.model.checkpoint;
+package io.atoll.model.weights;
 
-/// Weights of a layer's mixer. Matrices are `[out, in]`; head counts and widths are those of the text
+import io.atoll.model.checkpoint.Tensor;
+import io.atoll.model.quant.WeightMatrix;
+
+/// Weights of a layer's mixer: matrices however they are stored, vectors as plain floats. Matrices are `[out, in]`; head counts and widths are those of the text
 /// configuration.
 public sealed interface MixerWeights {
 
@@ -13,7 +16,12 @@ public sealed interface MixerWeights {
     /// @param queryNorm `[headDim]`, zero-centred
     /// @param keyNorm `[headDim]`, zero-centred
     record Attention(
-            Tensor query, Tensor key, Tensor value, Tensor output, Tensor queryNorm, Tensor keyNorm)
+            WeightMatrix query,
+            WeightMatrix key,
+            WeightMatrix value,
+            WeightMatrix output,
+            Tensor queryNorm,
+            Tensor keyNorm)
             implements MixerWeights {}
 
     /// Gated DeltaNet.
@@ -28,14 +36,14 @@ public sealed interface MixerWeights {
     /// @param norm `[linearValueHeadDim]`, plain (not zero-centred), shared by all value heads
     /// @param output `[hidden, linearValueDim]`
     record DeltaNet(
-            Tensor queryKeyValue,
-            Tensor gate,
-            Tensor beta,
-            Tensor decay,
+            WeightMatrix queryKeyValue,
+            WeightMatrix gate,
+            WeightMatrix beta,
+            WeightMatrix decay,
             Tensor conv,
             Tensor decayLog,
             Tensor decayBias,
             Tensor norm,
-            Tensor output)
+            WeightMatrix output)
             implements MixerWeights {}
 }

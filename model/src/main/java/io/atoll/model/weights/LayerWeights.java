@@ -1,4 +1,7 @@
-package io.atoll.model.checkpoint;
+package io.atoll.model.weights;
+
+import io.atoll.model.checkpoint.Tensor;
+import io.atoll.model.quant.WeightMatrix;
 
 /// The dense part of a decoder layer: everything but the routed experts.
 ///
@@ -12,6 +15,6 @@ public record LayerWeights(
         Tensor inputNorm,
         MixerWeights mixer,
         Tensor postMixerNorm,
-        Tensor router,
+        WeightMatrix router,
         ExpertWeights sharedExpert,
-        Tensor sharedExpertGate) {}
+        WeightMatrix sharedExpertGate) {}

@@ -1,29 +1,40 @@
-package io.atoll.model.checkpoint;
+package io.atoll.model.weights;
 
+import io.atoll.model.checkpoint.Tensor;
+import io.atoll.model.checkpoint.TensorNames;
 import io.atoll.model.config.LayerType;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.quant.WeightMatrix;
+import io.atoll.model.quant.WeightStore;
+import java.nio.file.Path;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
-/// Finds each weight of the text model in a checkpoint and checks its shape and type against the configuration.
+/// Finds each weight of the text model and checks its shape against the configuration.
 ///
 /// Nothing is read ahead: an expert worker asks for its (layer, expert) pairs, an attention worker for one layer's
-/// dense part after the other, and only those tensors' files are opened. Every method throws [CheckpointException],
-/// with the tensor, the file and both shapes, if a weight is missing or does not fit. Weights must be plain floats;
-/// a quantised release is refused here by the type of its first quantised tensor.
+/// dense part after the other, and only those tensors' files are opened. Every method throws a
+/// [io.atoll.model.config.ModelFileException], with the tensor, the file and both shapes, if a weight is missing or does not
+/// fit.
 ///
 /// Layers are counted through: `0 .. layerCount-1` is the model, and `layerCount + i` is layer `i` of the
 /// multi-token prediction module.
 public final class TextWeights {
-    private final Checkpoint checkpoint;
+    private final WeightStore store;
     private final TextConfig config;
     private final TensorNames names;
 
-    public TextWeights(Checkpoint checkpoint, TextConfig config) {
-        this.checkpoint = checkpoint;
+    /// @param store borrowed: what is found here can be read until it is closed
+    public TextWeights(WeightStore store, TextConfig config) {
+        this.store = store;
         this.config = config;
-        this.names = TensorNames.of(checkpoint);
+        this.names = store.names();
+    }
+
+    /// Where the weights come from.
+    public Path source() {
+        return store.source();
     }
 
     public TextConfig config() {
@@ -35,8 +46,8 @@ public final class TextWeights {
     }
 
     /// `[vocab, hidden]`.
-    public Tensor embedding() {
-        return checkpoint.require(names.embedding(), config.vocabSize(), config.hiddenSize());
+    public WeightMatrix embedding() {
+        return store.matrix(names.embedding(), config.vocabSize(), config.hiddenSize());
     }
 
     /// `[hidden]`, zero-centred.
@@ -45,10 +56,10 @@ public final class TextWeights {
     }
 
     /// `[vocab, hidden]`; the embedding table where the two are tied.
-    public Tensor lmHead() {
+    public WeightMatrix lmHead() {
         return config.tieWordEmbeddings()
                 ? embedding()
-                : checkpoint.require(names.lmHead(), config.vocabSize(), config.hiddenSize());
+                : store.matrix(names.lmHead(), config.vocabSize(), config.hiddenSize());
     }
 
     /// The dense part of a layer.
@@ -63,46 +74,37 @@ public final class TextWeights {
                     case LINEAR_ATTENTION -> deltaNet(name);
                 },
                 vector(name.postMixerNorm(), hidden),
-                checkpoint.require(name.router(), config.experts(), hidden),
+                store.matrix(name.router(), config.experts(), hidden),
                 new ExpertWeights(
-                        checkpoint.require(name.sharedExpert("gate_proj"), shared, hidden),
-                        checkpoint.require(name.sharedExpert("up_proj"), shared, hidden),
-                        checkpoint.require(name.sharedExpert("down_proj"), hidden, shared)),
-                checkpoint.require(name.sharedExpertGate(), 1, hidden));
+                        store.matrix(name.sharedExpert("gate_proj"), shared, hidden),
+                        store.matrix(name.sharedExpert("up_proj"), shared, hidden),
+                        store.matrix(name.sharedExpert("down_proj"), hidden, shared)),
+                store.matrix(name.sharedExpertGate(), 1, hidden));
     }
 
-    /// One routed expert, whether the release fuses a layer's experts into two tensors or gives each its own.
+    /// One routed expert, whether the files fuse a layer's experts or give each its own tensors.
     public ExpertWeights expert(int layer, int expert) {
         TensorNames.Layer name = layerNames(layer);
         Objects.checkIndex(expert, config.experts());
         int hidden = config.hiddenSize();
         int inner = config.moeIntermediateSize();
-        if (!checkpoint.contains(name.fusedGateUp())) {
-            return new ExpertWeights(
-                    checkpoint.require(name.expert(expert, "gate_proj"), inner, hidden),
-                    checkpoint.require(name.expert(expert, "up_proj"), inner, hidden),
-                    checkpoint.require(name.expert(expert, "down_proj"), hidden, inner));
-        }
-        Tensor gateUp =
-                checkpoint
-                        .require(name.fusedGateUp(), config.experts(), 2L * inner, hidden)
-                        .slice(expert);
-        Tensor down =
-                checkpoint.require(name.fusedDown(), config.experts(), hidden, inner).slice(expert);
-        return new ExpertWeights(gateUp.slices(0, inner), gateUp.slices(inner, inner), down);
+        return new ExpertWeights(
+                store.matrix(name.expert(expert, "gate_proj"), inner, hidden),
+                store.matrix(name.expert(expert, "up_proj"), inner, hidden),
+                store.matrix(name.expert(expert, "down_proj"), hidden, inner));
     }
 
-    /// The multi-token prediction module, if the configuration and the checkpoint have one.
+    /// The multi-token prediction module, if the configuration and the files have one.
     ///
     /// Exports that leave its tensors out but keep its number in the configuration are common, so that is no error.
     public Optional<MtpWeights> mtp() {
-        if (config.mtpLayers() == 0 || !checkpoint.contains(names.mtpProjection())) {
+        if (config.mtpLayers() == 0 || !store.contains(names.mtpProjection())) {
             return Optional.empty();
         }
         int hidden = config.hiddenSize();
         return Optional.of(
                 new MtpWeights(
-                        checkpoint.require(names.mtpProjection(), hidden, 2L * hidden),
+                        store.matrix(names.mtpProjection(), hidden, 2 * hidden),
                         vector(names.mtpEmbeddingNorm(), hidden),
                         vector(names.mtpHiddenNorm(), hidden),
                         IntStream.range(0, config.mtpLayers())
@@ -113,13 +115,13 @@ public final class TextWeights {
 
     private MixerWeights.Attention attention(TensorNames.Layer name) {
         int hidden = config.hiddenSize();
-        long queries = (long) config.attentionHeads() * config.headDim();
-        long keys = (long) config.keyValueHeads() * config.headDim();
+        int queries = config.attentionHeads() * config.headDim();
+        int keys = config.keyValueHeads() * config.headDim();
         return new MixerWeights.Attention(
-                checkpoint.require(name.attention("q_proj.weight"), 2 * queries, hidden),
-                checkpoint.require(name.attention("k_proj.weight"), keys, hidden),
-                checkpoint.require(name.attention("v_proj.weight"), keys, hidden),
-                checkpoint.require(name.attention("o_proj.weight"), hidden, queries),
+                store.matrix(name.attention("q_proj.weight"), 2 * queries, hidden),
+                store.matrix(name.attention("k_proj.weight"), keys, hidden),
+                store.matrix(name.attention("v_proj.weight"), keys, hidden),
+                store.matrix(name.attention("o_proj.weight"), hidden, queries),
                 vector(name.attention("q_norm.weight"), config.headDim()),
                 vector(name.attention("k_norm.weight"), config.headDim()));
     }
@@ -128,13 +130,12 @@ public final class TextWeights {
         int hidden = config.hiddenSize();
         int valueHeads = config.linearValueHeads();
         return new MixerWeights.DeltaNet(
-                checkpoint.require(
-                        name.linearAttention("in_proj_qkv.weight"), config.convDim(), hidden),
-                checkpoint.require(
+                store.matrix(name.linearAttention("in_proj_qkv.weight"), config.convDim(), hidden),
+                store.matrix(
                         name.linearAttention("in_proj_z.weight"), config.linearValueDim(), hidden),
-                checkpoint.require(name.linearAttention("in_proj_b.weight"), valueHeads, hidden),
-                checkpoint.require(name.linearAttention("in_proj_a.weight"), valueHeads, hidden),
-                checkpoint.require(
+                store.matrix(name.linearAttention("in_proj_b.weight"), valueHeads, hidden),
+                store.matrix(name.linearAttention("in_proj_a.weight"), valueHeads, hidden),
+                store.tensor(
                         name.linearAttention("conv1d.weight"),
                         config.convDim(),
                         1,
@@ -142,12 +143,12 @@ public final class TextWeights {
                 vector(name.linearAttention("A_log"), valueHeads),
                 vector(name.linearAttention("dt_bias"), valueHeads),
                 vector(name.linearAttention("norm.weight"), config.linearValueHeadDim()),
-                checkpoint.require(
+                store.matrix(
                         name.linearAttention("out_proj.weight"), hidden, config.linearValueDim()));
     }
 
     private Tensor vector(String name, int size) {
-        return checkpoint.require(name, (long) size);
+        return store.tensor(name, size);
     }
 
     private LayerType layerType(int layer) {
