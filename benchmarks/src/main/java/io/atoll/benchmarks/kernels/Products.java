@@ -82,7 +82,7 @@ public class Products {
         PackedMatrix w = matrices[next];
         next = next + 1 == matrices.length ? 0 : next + 1;
         if (w.format().takesQuantizedRows()) {
-            k.matMulQ8(w, q, scales, rows, y, w.rows(), 0, w.groups());
+            k.matMulQuantized(w, q, scales, rows, y, w.rows(), 0, w.groups());
         } else {
             k.matMul(w, x, rows, y, w.rows(), 0, w.groups());
         }
