@@ -53,19 +53,23 @@ INLINE int dot_offset(const int f) {
 static const uint8_t iq4_levels[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 static const uint8_t mxfp4_levels[16] = {128, 129, 130, 131, 132, 134, 136, 140, 128, 127, 126, 125, 124, 122, 120, 116};
 
-/* The field of `bits` bits of vector a of a block, moved to bit `to`. */
-INLINE bytes field(const uint8_t *p, const int bits, const int a, const int to) {
-    const int per_byte = 8 / bits, at = bits * (a % per_byte);
-    const bytes stored = b_load(p + 64 * (a / per_byte));
+/* The field of `bits` bits that vectors of 64 bytes hold for columns 4 a to 4 a + 3, `stored` among them, moved to bit `to`. */
+INLINE bytes field(bytes stored, const int bits, const int a, const int to) {
+    const int at = bits * (a % (8 / bits));
     const bytes moved = at > to ? b_right(stored, at - to) : at < to ? b_left(stored, to - at) : stored;
     return bits == 8 ? moved : b_mask(moved, ((1 << bits) - 1) << to);
 }
 
 /* Columns 4 a to 4 a + 3 of a block, ready for products. */
 INLINE operand block_operand(const int f, const uint8_t *block, const int a) {
-    bytes codes = field(block, low_bits(f), a, 0);
-    if (high_bits(f) > 0) {
-        codes = b_or(codes, field(block + 64 * low_bits(f), high_bits(f), a, low_bits(f)));
+    const int low = low_bits(f), high = high_bits(f), parts = high > 1 ? high : 1;
+    const uint8_t *part = block + 64 * (low / parts + 1) * (a * parts / 8);
+    bytes codes;
+    if (high > 0) {
+        const int vector = a * low / 8 % (low / parts);
+        codes = b_or(field(b_load(part + 64 + 64 * vector), low, a, 0), field(b_load(part), high, a, low));
+    } else {
+        codes = field(b_load(block + 64 * (a * low / 8)), low, a, 0);
     }
     if (f == IQ4_NL || f == IQ4_XS) {
         codes = b_table(iq4_levels, codes);
@@ -84,7 +88,7 @@ INLINE v16 run_scale(const int f, const uint8_t *record, int32_t run) {
             return v_load_bf16((const uint16_t *)record);
         case Q4_K:
         case Q5_K:
-            return v_mul(v_load_f16((const uint16_t *)record), v_load_u8(bytes_of_run, 255));
+            return v_mul(v_load_f16((const uint16_t *)record), v_load_u8(bytes_of_run + (size_t)run * LANES, 255));
         case Q2_K:
             return v_mul(v_load_f16((const uint16_t *)record), v_load_u8(bytes_of_run, 15));
         case Q3_K:
@@ -103,7 +107,7 @@ INLINE v16 run_minimum(const int f, const uint8_t *record, int32_t run) {
     switch (f) {
         case Q4_K:
         case Q5_K:
-            return v_mul(minimum, v_load_u8(bytes_of_run + 8 * LANES, 255));
+            return v_mul(minimum, v_load_u8(bytes_of_run + (size_t)(run + 1) * LANES, 255));
         case Q2_K:
             return v_mul(minimum, v_load_u8_high(bytes_of_run));
         default:
@@ -128,6 +132,11 @@ INLINE void quantized_tile(const int f, const int R, const int G, const uint8_t 
         }
     }
     for (int32_t record = 0; record < records; record++, w += record_bytes(f)) {
+        for (int g = 0; g < G; g++) {
+            for (int line = 64; line < header_bytes(f); line += 64) {
+                __builtin_prefetch(w + g * group_bytes + line);
+            }
+        }
 #pragma GCC unroll 1
         for (int32_t block = 0; block < blocks; block++) {
             const uint8_t *codes = w + header_bytes(f) + block * block_bytes(f);

@@ -16,11 +16,13 @@ import java.util.List;
 /// codes of its blocks of 32 columns. A **run** is the columns of an output that share a scale. The weight of code `q` is
 /// `scale * level(q)`, plus a minimum where the format has one.
 ///
-/// Codes of a block are cut into a low field of [#lowBits] bits and a high field of [#highBits]. The fields lie apart: first
-/// `lowBits` vectors of 64 bytes, then `highBits` such vectors. Byte `4 o + b` of a vector belongs to output `o` and columns `4 a +
-/// b`, where a field of `f` bits puts `a = 8 / f * vector + k` at the bits from `f k` up. A kernel that takes a field
-/// of all bytes by one shift and one mask thus has four neighbouring columns of each of the 16 outputs, which is how the
-/// byte dot products want them.
+/// Codes of a block are cut into a low field of [#lowBits] bits and a high field of [#highBits], which are stored in `lowBits`
+/// and `highBits` vectors of 64 bytes. Byte `4 o + b` of a vector belongs to output `o` and columns `4 a + b`, where a field of `f` bits
+/// puts `a = 8 / f * vector + k` at the bits from `f k` up. A kernel that takes a field of all bytes by one shift and one
+/// mask thus has four neighbouring columns of each of the 16 outputs, which is how the byte dot products want them.
+///
+/// Vectors stand in the order in which ascending columns need them: each high vector comes right before the low vectors of its
+/// columns. Memory is then read strictly forward, which is what its prefetchers follow.
 ///
 /// @param columns of one record: 32 or 256
 /// @param runColumns 16 or 32
@@ -48,7 +50,7 @@ public record BlockLayout(
         BF16_SCALE(32, 0),
         /// `half scale[16], minimum[16]`
         F16_SCALE_AND_MINIMUM(64, 0),
-        /// `half d[16], dmin[16]; uint8 s[runs][16], m[runs][16]`: the scale is `d s`, the minimum `-(dmin m)`
+        /// `half d[16], dmin[16]; uint8 sm[runs][2][16]`, each `s`, then `m`: the scale is `d s`, the minimum `-(dmin m)`
         HALVES_TIMES_BYTES(64, 32),
         /// `half d[16], dmin[16]; uint8 sm[runs][16]`: as before, `s` in the low and `m` in the high nibble
         HALVES_TIMES_NIBBLES(64, 16),
@@ -140,19 +142,29 @@ public record BlockLayout(
     /// The integer that a weight's code stands for.
     public int level(MemorySegment data, int cols, int output, int column) {
         long block = block(cols, output, column);
+        int lane = output % GROUP;
         int i = column % BLOCK;
-        int code = field(data, block, lowBits, output % GROUP, i);
+        int code = field(data, block + lowVector(i / 4 * lowBits / 8), lowBits, lane, i);
         if (highBits > 0) {
-            code |= field(data, block + 64L * lowBits, highBits, output % GROUP, i) << lowBits;
+            long high = block + highVector(i / 4 * highBits / 8);
+            code |= field(data, high, highBits, lane, i) << lowBits;
         }
         return table.isEmpty() ? code - offset : table.get(code);
     }
 
-    private static int field(MemorySegment data, long first, int bits, int lane, int i) {
-        int perByte = 8 / bits;
-        int a = i / 4;
-        byte stored = data.get(JAVA_BYTE, first + a / perByte * 64L + 4L * lane + i % 4);
-        return (stored >> (bits * (a % perByte))) & ((1 << bits) - 1);
+    /// Offset in a block of a vector with low fields.
+    public int lowVector(int vector) {
+        return highBits == 0 ? 64 * vector : 64 * (vector + 1 + vector * highBits / lowBits);
+    }
+
+    /// Offset in a block of a vector with high fields.
+    public int highVector(int vector) {
+        return 64 * vector * (1 + lowBits / highBits);
+    }
+
+    private static int field(MemorySegment data, long vector, int bits, int lane, int i) {
+        byte stored = data.get(JAVA_BYTE, vector + 4L * lane + i % 4);
+        return (stored >> (bits * (i / 4 % (8 / bits)))) & ((1 << bits) - 1);
     }
 
     /// The factor of a weight's level. Products of a `d` and a scale byte are exact in f32.
@@ -165,7 +177,7 @@ public record BlockLayout(
             case F16_SCALE, F16_SCALE_AND_MINIMUM -> half(data, record + 2L * lane);
             case BF16_SCALE -> Float.intBitsToFloat(data.get(JAVA_SHORT, record + 2L * lane) << 16);
             case HALVES_TIMES_BYTES ->
-                    half(data, record + 2L * lane) * unsigned(data, record + 64 + 16L * run + lane);
+                    half(data, record + 2L * lane) * unsigned(data, record + 64 + 32L * run + lane);
             case HALVES_TIMES_NIBBLES ->
                     half(data, record + 2L * lane)
                             * (unsigned(data, record + 64 + 16L * run + lane) & 15);
@@ -182,11 +194,9 @@ public record BlockLayout(
         int run = column % columns / runColumns;
         return switch (scales) {
             case F16_SCALE_AND_MINIMUM -> half(data, record + 32 + 2L * lane);
-            case HALVES_TIMES_BYTES -> {
-                long minima = record + 64 + columns / runColumns * 16L;
-                yield -(half(data, record + 32 + 2L * lane)
-                        * unsigned(data, minima + 16L * run + lane));
-            }
+            case HALVES_TIMES_BYTES ->
+                    -(half(data, record + 32 + 2L * lane)
+                            * unsigned(data, record + 80 + 32L * run + lane));
             case HALVES_TIMES_NIBBLES ->
                     -(half(data, record + 32 + 2L * lane)
                             * (unsigned(data, record + 64 + 16L * run + lane) >> 4));
@@ -207,26 +217,27 @@ public record BlockLayout(
     /// @param block from [#block]
     /// @param codes from index `from` on
     void putCodes(MemorySegment data, long block, int output, int[] codes, int from) {
-        putField(data, block, output % GROUP, codes, from, lowBits, 0);
-        if (highBits > 0) {
-            long high = block + 64L * lowBits;
-            putField(data, high, output % GROUP, codes, from, highBits, lowBits);
+        long lane = 4L * (output % GROUP);
+        for (int v = 0; v < lowBits; v++) {
+            data.set(JAVA_INT, block + lowVector(v) + lane, fields(codes, from, lowBits, 0, v));
+        }
+        for (int v = 0; v < highBits; v++) {
+            int word = fields(codes, from, highBits, lowBits, v);
+            data.set(JAVA_INT, block + highVector(v) + lane, word);
         }
     }
 
-    private static void putField(
-            MemorySegment data, long first, int lane, int[] codes, int from, int bits, int shift) {
+    /// The four bytes of an output in a vector: the fields of `bits` bits from bit `shift` of the codes up.
+    private static int fields(int[] codes, int from, int bits, int shift, int vector) {
         int perByte = 8 / bits;
         int mask = (1 << bits) - 1;
-        for (int vector = 0; vector < bits; vector++) {
-            int word = 0;
-            for (int k = 0; k < perByte; k++) {
-                int at = from + 4 * (vector * perByte + k);
-                for (int b = 0; b < 4; b++) {
-                    word |= ((codes[at + b] >> shift) & mask) << (8 * b + bits * k);
-                }
+        int word = 0;
+        for (int k = 0; k < perByte; k++) {
+            int at = from + 4 * (vector * perByte + k);
+            for (int b = 0; b < 4; b++) {
+                word |= ((codes[at + b] >> shift) & mask) << (8 * b + bits * k);
             }
-            data.set(JAVA_INT, first + 64L * vector + 4L * lane, word);
         }
+        return word;
     }
 }

@@ -207,10 +207,10 @@ final class BlockPacking {
             int scale = unsigned(s, at + 4 + run);
             int minimum = unsigned(s, at + 8 + run);
             int both = unsigned(s, at + 12 + run);
-            putByte(record + 64, run, lane, scale & 63);
-            putByte(record + 64, run + 4, lane, (both & 15) | (scale >> 6) << 4);
-            putByte(record + 192, run, lane, minimum & 63);
-            putByte(record + 192, run + 4, lane, both >> 4 | (minimum >> 6) << 4);
+            putByte(record + 64, 2 * run, lane, scale & 63);
+            putByte(record + 64, 2 * run + 8, lane, (both & 15) | (scale >> 6) << 4);
+            putByte(record + 80, 2 * run, lane, minimum & 63);
+            putByte(record + 80, 2 * run + 8, lane, both >> 4 | (minimum >> 6) << 4);
         }
     }
 

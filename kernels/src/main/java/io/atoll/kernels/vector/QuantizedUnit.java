@@ -90,9 +90,10 @@ final class QuantizedUnit {
         IntVector dot = IntVector.zero(INTS);
         for (int i = 0; i < vectors; i++) {
             int a = run * vectors + i;
-            IntVector codes = field(data, at, layout.lowBits(), a);
+            long low = at + layout.lowVector(a * layout.lowBits() / 8);
+            IntVector codes = field(data, low, layout.lowBits(), a);
             if (layout.highBits() > 0) {
-                long high = at + 64L * layout.lowBits();
+                long high = at + layout.highVector(a * layout.highBits() / 8);
                 codes =
                         field(data, high, layout.highBits(), a)
                                 .lanewise(VectorOperators.LSHL, layout.lowBits())
@@ -107,10 +108,9 @@ final class QuantizedUnit {
         return dot;
     }
 
-    private static IntVector field(MemorySegment data, long first, int bits, int a) {
-        int perByte = 8 / bits;
-        return loadInts(data, first + 64L * (a / perByte))
-                .lanewise(VectorOperators.LSHR, bits * (a % perByte))
+    private static IntVector field(MemorySegment data, long vector, int bits, int a) {
+        return loadInts(data, vector)
+                .lanewise(VectorOperators.LSHR, bits * (a % (8 / bits)))
                 .and(((1 << bits) - 1) * EACH_BYTE);
     }
 
@@ -128,7 +128,7 @@ final class QuantizedUnit {
             case BF16_SCALE -> loadBf16(data, record / 2 + lane);
             case HALVES_TIMES_BYTES ->
                     loadF16(data, record / 2 + lane)
-                            .mul(toFloats(loadSignedBytes(data, bytes, part).and(255)));
+                            .mul(toFloats(loadSignedBytes(data, bytes + 16L * run, part).and(255)));
             case HALVES_TIMES_NIBBLES ->
                     loadF16(data, record / 2 + lane)
                             .mul(toFloats(loadSignedBytes(data, bytes, part).and(15)));
@@ -142,10 +142,9 @@ final class QuantizedUnit {
         FloatVector unit = loadF16(data, record / 2 + 16 + (long) part * LENGTH);
         long bytes = record + 64 + 16L * run;
         return switch (layout.scales()) {
-            case HALVES_TIMES_BYTES -> {
-                long minima = bytes + layout.columns() / layout.runColumns() * 16L;
-                yield unit.mul(toFloats(loadSignedBytes(data, minima, part).and(255))).neg();
-            }
+            case HALVES_TIMES_BYTES ->
+                    unit.mul(toFloats(loadSignedBytes(data, bytes + 16L * run + 16, part).and(255)))
+                            .neg();
             case HALVES_TIMES_NIBBLES ->
                     unit.mul(
                                     toFloats(
