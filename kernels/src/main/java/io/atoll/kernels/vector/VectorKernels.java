@@ -17,7 +17,11 @@ import io.atoll.kernels.WeightFormat;
 import io.atoll.kernels.scalar.ScalarKernels;
 import io.atoll.kernels.scalar.ScalarMath;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.LongVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 
 /// The Vector API twin: the heavy operations on the machine's vectors, bit for bit like the scalar ones.
 ///
@@ -26,6 +30,7 @@ import jdk.incubator.vector.FloatVector;
 public final class VectorKernels extends ScalarKernels {
     private static final int GROUP = WeightFormat.GROUP;
     private static final int BLOCK = WeightFormat.BLOCK;
+    private static final VectorSpecies<Long> LONGS = LongVector.SPECIES_PREFERRED;
 
     @Override
     public KernelClass kernelClass() {
@@ -471,5 +476,28 @@ public final class VectorKernels extends ScalarKernels {
                 store(g.fma(load(y, at), load(x, at)), x, at);
             }
         }
+    }
+
+    /// Four runs side by side, as the C kernels do it.
+    @Override
+    public long readSum(MemorySegment memory) {
+        int length = LONGS.length();
+        long run = memory.byteSize() / (4L * Long.BYTES * length) * length * Long.BYTES;
+        LongVector s0 = LongVector.zero(LONGS);
+        LongVector s1 = s0;
+        LongVector s2 = s0;
+        LongVector s3 = s0;
+        for (long at = 0; at < run; at += (long) length * Long.BYTES) {
+            s0 = s0.add(loadLongs(memory, at));
+            s1 = s1.add(loadLongs(memory, run + at));
+            s2 = s2.add(loadLongs(memory, 2 * run + at));
+            s3 = s3.add(loadLongs(memory, 3 * run + at));
+        }
+        long sum = s0.add(s1).add(s2.add(s3)).reduceLanes(VectorOperators.ADD);
+        return sum + super.readSum(memory.asSlice(4 * run));
+    }
+
+    private static LongVector loadLongs(MemorySegment memory, long offset) {
+        return LongVector.fromMemorySegment(LONGS, memory, offset, ByteOrder.nativeOrder());
     }
 }
