@@ -11,10 +11,10 @@ enum variant { GENERIC, NEON, AVX2, AVX512 };
 extern const struct kernels atoll_generic;
 #if defined(__x86_64__)
 extern const struct kernels atoll_avx2, atoll_avx512;
-void atoll_mat_mul_q8_vnni(MAT_MUL_Q8_PARAMETERS);
+void atoll_mat_mul_quantized_vnni(MAT_MUL_QUANTIZED_PARAMETERS);
 
 static int has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 }
 static int has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -52,7 +52,8 @@ EXPORT int32_t atoll_functions(int32_t variant, void (**functions)(void)) {
     }
 #if defined(__x86_64__)
     if (table == &atoll_avx512) {
-        functions[MAT_MUL_Q8] = atoll_has_vnni() ? (void (*)(void))atoll_mat_mul_q8_vnni : atoll_avx2.functions[MAT_MUL_Q8];
+        functions[MAT_MUL_QUANTIZED] = atoll_has_vnni() ? (void (*)(void))atoll_mat_mul_quantized_vnni
+                                                        : atoll_avx2.functions[MAT_MUL_QUANTIZED];
     }
 #endif
     return OPERATIONS;

@@ -10,7 +10,7 @@
 enum operation {
     MAT_MUL_F32,
     MAT_MUL_BF16,
-    MAT_MUL_Q8,
+    MAT_MUL_QUANTIZED,
     QUANTIZE_ROWS,
     RMS_NORM,
     GATED_RMS_NORM,
@@ -27,6 +27,7 @@ enum operation {
     COMBINE_TO_FLOAT,
     ADD,
     ADD_GATED,
+    READ_SUM,
     OPERATIONS
 };
 
@@ -34,12 +35,15 @@ struct kernels {
     void (*functions[OPERATIONS])(void);
 };
 
-/* Parameters of a Q8 product; the VNNI code is a replacement for one slot of the AVX-512 table. */
-#define MAT_MUL_Q8_PARAMETERS                                                                                 \
-    const uint8_t *restrict w, int32_t outputs, int32_t cols, const int8_t *restrict q,                       \
-        const float *restrict scales, int32_t rows, float *restrict y, int32_t y_stride, int32_t group_begin, \
+/* The quantised formats, whose numbers NativeKernels.java repeats. Those from Q2_K on have records of 256 columns. */
+enum format { Q8, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS };
+
+/* Parameters of a quantised product; the VNNI code is a replacement for one slot of the AVX-512 table. */
+#define MAT_MUL_QUANTIZED_PARAMETERS                                                                                \
+    int32_t format, const uint8_t *restrict w, int32_t outputs, int32_t cols, const int8_t *restrict q,             \
+        const float *restrict scales, int32_t rows, float *restrict y, int32_t y_stride, int32_t group_begin,       \
         int32_t group_end
 
-enum { LANES = 16, BLOCK = 32, Q8_BLOCK_BYTES = 4 * LANES + BLOCK * LANES };
+enum { LANES = 16, BLOCK = 32 };
 
 #endif

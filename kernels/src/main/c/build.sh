@@ -41,10 +41,10 @@ compile library atoll_kernels.c
 compile generic kernels.c -DATOLL_TABLE=atoll_generic
 case $arch in
     x86_64)
-        avx512=(-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512 -DATOLL_AVX512)
-        compile avx2 kernels.c -mavx2 -mfma -DATOLL_AVX2 -DATOLL_TABLE=atoll_avx2
+        avx512=(-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512 -DATOLL_AVX512)
+        compile avx2 kernels.c -mavx2 -mfma -mf16c -DATOLL_AVX2 -DATOLL_TABLE=atoll_avx2
         compile avx512 kernels.c "${avx512[@]}" -DATOLL_TABLE=atoll_avx512
-        compile vnni q8_vnni.c "${avx512[@]}" -mavx512vnni
+        compile vnni vnni.c "${avx512[@]}" -mavx512vnni
         ;;
     aarch64)
         compile neon kernels.c -DATOLL_NEON -DATOLL_TABLE=atoll_neon

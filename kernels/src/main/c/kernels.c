@@ -132,11 +132,11 @@ static void mat_mul_bf16(const uint16_t *w, int32_t outputs, int32_t cols, const
 }
 
 #ifdef ATOLL_AVX512
-/* Byte products come from q8_vnni.c, or from the AVX2 table where the processor has no VNNI: see atoll_kernels.c. */
-#define MAT_MUL_Q8_SLOT NULL
+/* Quantised products come from vnni.c, or from the AVX2 table where the processor has no VNNI: see atoll_kernels.c. */
+#define MAT_MUL_QUANTIZED_SLOT NULL
 #else
-#include "mat_mul_q8.h"
-#define MAT_MUL_Q8_SLOT ((void (*)(void))mat_mul_q8)
+#include "mat_mul_quantized.h"
+#define MAT_MUL_QUANTIZED_SLOT ((void (*)(void))mat_mul_quantized)
 #endif
 
 static void quantize_rows(const float *x, int32_t rows, int32_t cols, int8_t *q, float *scales) {
@@ -694,12 +694,38 @@ static void add_gated(float *x, const float *y, const float *gate, int32_t gate_
     }
 }
 
+/* ---- measuring ---- */
+
+/* Four runs side by side, as the products read four groups: a single one leaves memory prefetchers idle at the end of each
+ * page. Enough sums that their latency does not show. */
+static int64_t read_sum(const uint64_t *p, int64_t n) {
+    enum { RUNS = 4, SUMS = 16 };
+    uint64_t sums[RUNS][SUMS] = {{0}}, sum = 0;
+    const int64_t run = n / (RUNS * SUMS) * SUMS;
+    for (int64_t i = 0; i < run; i += SUMS) {
+        for (int r = 0; r < RUNS; r++) {
+            for (int j = 0; j < SUMS; j++) {
+                sums[r][j] += p[r * run + i + j];
+            }
+        }
+    }
+    for (int r = 0; r < RUNS; r++) {
+        for (int j = 0; j < SUMS; j++) {
+            sum += sums[r][j];
+        }
+    }
+    for (int64_t i = RUNS * run; i < n; i++) {
+        sum += p[i];
+    }
+    return (int64_t)sum;
+}
+
 #define SLOT(function) ((void (*)(void))function)
 
 const struct kernels ATOLL_TABLE = {{
     [MAT_MUL_F32] = SLOT(mat_mul_f32),
     [MAT_MUL_BF16] = SLOT(mat_mul_bf16),
-    [MAT_MUL_Q8] = MAT_MUL_Q8_SLOT,
+    [MAT_MUL_QUANTIZED] = MAT_MUL_QUANTIZED_SLOT,
     [QUANTIZE_ROWS] = SLOT(quantize_rows),
     [RMS_NORM] = SLOT(rms_norm),
     [GATED_RMS_NORM] = SLOT(gated_rms_norm),
@@ -716,4 +742,5 @@ const struct kernels ATOLL_TABLE = {{
     [COMBINE_TO_FLOAT] = SLOT(combine_to_float),
     [ADD] = SLOT(add),
     [ADD_GATED] = SLOT(add_gated),
+    [READ_SUM] = SLOT(read_sum),
 }};

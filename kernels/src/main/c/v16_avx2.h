@@ -36,6 +36,26 @@ INLINE __m256 v_half_bf16(const uint16_t *p) {
 INLINE v16 v_load_bf16(const uint16_t *p) {
     return (v16){v_half_bf16(p), v_half_bf16(p + 8)};
 }
+INLINE v16 v_load_f16(const uint16_t *p) {
+    return (v16){_mm256_cvtph_ps(_mm_loadu_si128((const void *)p)), _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p + 8)))};
+}
+/* Sixteen bytes as numbers; of unsigned ones the bits in the mask, or the high nibbles. */
+INLINE v16 v_load_s8(const int8_t *p) {
+    const __m128i all = _mm_loadu_si128((const void *)p);
+    return (v16){_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(all)),
+                 _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(all, all)))};
+}
+INLINE v16 v_from_u8(__m128i all) {
+    return (v16){_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(all)),
+                 _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpackhi_epi64(all, all)))};
+}
+INLINE v16 v_load_u8(const uint8_t *p, const int mask) {
+    return v_from_u8(_mm_and_si128(_mm_loadu_si128((const void *)p), _mm_set1_epi8((char)mask)));
+}
+INLINE v16 v_load_u8_high(const uint8_t *p) {
+    const __m128i shifted = _mm_srli_epi16(_mm_loadu_si128((const void *)p), 4);
+    return v_from_u8(_mm_and_si128(shifted, _mm_set1_epi8(15)));
+}
 INLINE v16 v_fma(v16 x, v16 y, v16 z) {
     return (v16){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
@@ -118,38 +138,4 @@ INLINE v16 v_load_i64(const int64_t *p) {
         lanes[i] = (float)p[i];
     }
     return v_load(lanes);
-}
-
-/* Byte products, see mat_mul_q8.h. VPMADDUBSW adds pairs in 16 bits with saturation; |weight| <= 128 and |row| <= 127
- * keep a pair below 2^15, so it is exact. */
-#define Q8_ROWS 4
-#define Q8_GROUPS 1
-
-typedef struct {
-    __m256i a, b;
-} q8_sums;
-typedef struct {
-    __m256i a, b, magnitude_a, magnitude_b;
-} q8_weights;
-
-INLINE q8_sums q8_start(const int8_t *x) {
-    (void)x;
-    return (q8_sums){_mm256_setzero_si256(), _mm256_setzero_si256()};
-}
-INLINE q8_weights q8_load(const uint8_t *p) {
-    const __m256i bias = _mm256_set1_epi8((char)0x80);
-    const __m256i a = _mm256_xor_si256(_mm256_loadu_si256((const void *)p), bias);
-    const __m256i b = _mm256_xor_si256(_mm256_loadu_si256((const void *)(p + 32)), bias);
-    return (q8_weights){a, b, _mm256_abs_epi8(a), _mm256_abs_epi8(b)};
-}
-INLINE __m256i q8_half_dot(__m256i sums, __m256i w, __m256i magnitude, __m256i x) {
-    const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, w));
-    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-}
-INLINE q8_sums q8_dot(q8_sums sums, q8_weights w, int32_t x) {
-    const __m256i row = _mm256_set1_epi32(x);
-    return (q8_sums){q8_half_dot(sums.a, w.a, w.magnitude_a, row), q8_half_dot(sums.b, w.b, w.magnitude_b, row)};
-}
-INLINE v16 q8_float(q8_sums sums) {
-    return (v16){_mm256_cvtepi32_ps(sums.a), _mm256_cvtepi32_ps(sums.b)};
 }

@@ -29,6 +29,21 @@ INLINE v16 v_load_bf16(const uint16_t *p) {
     const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
+INLINE v16 v_load_f16(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
+}
+/* Sixteen bytes as numbers; of unsigned ones the bits in the mask, or the high nibbles. */
+INLINE v16 v_load_s8(const int8_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+}
+INLINE v16 v_load_u8(const uint8_t *p, const int mask) {
+    const __m128i kept = _mm_and_si128(_mm_loadu_si128((const void *)p), _mm_set1_epi8((char)mask));
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(kept));
+}
+INLINE v16 v_load_u8_high(const uint8_t *p) {
+    const __m512i wide = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p));
+    return _mm512_cvtepi32_ps(_mm512_srli_epi32(wide, 4));
+}
 INLINE v16 v_fma(v16 a, v16 b, v16 c) {
     return _mm512_fmadd_ps(a, b, c);
 }

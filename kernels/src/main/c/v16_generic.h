@@ -44,6 +44,28 @@ INLINE void v_store_n(float *p, v16 v, int n) {
 INLINE v16 v_load_bf16(const uint16_t *p) {
     V_EACH(v_from_bits((uint32_t)p[i] << 16));
 }
+/* Subnormal halves are small integers times 2^-24; the others move into the float's fields, infinities and NaNs further. */
+INLINE float v_half(uint16_t bits) {
+    const uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = (bits >> 10) & 31, fraction = bits & 0x3ff;
+    if (exponent == 0) {
+        const float magnitude = (float)fraction * 0x1p-24f;
+        return sign != 0 ? -magnitude : magnitude;
+    }
+    return v_from_bits(sign | (exponent + (exponent == 31 ? 224 : 112)) << 23 | fraction << 13);
+}
+INLINE v16 v_load_f16(const uint16_t *p) {
+    V_EACH(v_half(p[i]));
+}
+/* Sixteen bytes as numbers; of unsigned ones the bits in the mask, or the high nibbles. */
+INLINE v16 v_load_s8(const int8_t *p) {
+    V_EACH((float)p[i]);
+}
+INLINE v16 v_load_u8(const uint8_t *p, const int mask) {
+    V_EACH((float)(p[i] & mask));
+}
+INLINE v16 v_load_u8_high(const uint8_t *p) {
+    V_EACH((float)(p[i] >> 4));
+}
 INLINE v16 v_fma(v16 a, v16 b, v16 c) {
     V_EACH(fmaf(a.lane[i], b.lane[i], c.lane[i]));
 }
@@ -117,36 +139,4 @@ INLINE void v_accumulate_i64(int64_t *acc, v16 v) {
 }
 INLINE v16 v_load_i64(const int64_t *p) {
     V_EACH((float)p[i]);
-}
-
-/* Byte products, see mat_mul_q8.h. */
-#define Q8_ROWS 1
-#define Q8_GROUPS 1
-
-typedef struct {
-    int32_t lane[16];
-} q8_sums;
-typedef struct {
-    const uint8_t *bytes;
-} q8_weights;
-
-INLINE q8_sums q8_start(const int8_t *x) {
-    (void)x;
-    return (q8_sums){{0}};
-}
-INLINE q8_weights q8_load(const uint8_t *p) {
-    return (q8_weights){p};
-}
-INLINE q8_sums q8_dot(q8_sums sums, q8_weights w, int32_t x) {
-    int8_t row[4];
-    memcpy(row, &x, sizeof row);
-    for (int o = 0; o < 16; o++) {
-        for (int i = 0; i < 4; i++) {
-            sums.lane[o] += ((int32_t)w.bytes[4 * o + i] - 128) * row[i];
-        }
-    }
-    return sums;
-}
-INLINE v16 q8_float(q8_sums sums) {
-    V_EACH((float)sums.lane[i]);
 }

@@ -40,6 +40,27 @@ INLINE void v_store_n(float *p, v16 v, int n) {
 INLINE v16 v_load_bf16(const uint16_t *p) {
     V_EACH(vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)));
 }
+INLINE v16 v_load_f16(const uint16_t *p) {
+    V_EACH(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))));
+}
+/* Sixteen bytes as numbers; of unsigned ones the bits in the mask, or the high nibbles. */
+INLINE v16 v_load_s8(const int8_t *p) {
+    const int8x16_t all = vld1q_s8(p);
+    const int16x8_t low = vmovl_s8(vget_low_s8(all)), high = vmovl_s8(vget_high_s8(all));
+    const int16x4_t quarters[4] = {vget_low_s16(low), vget_high_s16(low), vget_low_s16(high), vget_high_s16(high)};
+    V_EACH(vcvtq_f32_s32(vmovl_s16(quarters[i])));
+}
+INLINE v16 v_from_u8(uint8x16_t all) {
+    const uint16x8_t low = vmovl_u8(vget_low_u8(all)), high = vmovl_u8(vget_high_u8(all));
+    const uint16x4_t quarters[4] = {vget_low_u16(low), vget_high_u16(low), vget_low_u16(high), vget_high_u16(high)};
+    V_EACH(vcvtq_f32_u32(vmovl_u16(quarters[i])));
+}
+INLINE v16 v_load_u8(const uint8_t *p, const int mask) {
+    return v_from_u8(vandq_u8(vld1q_u8(p), vdupq_n_u8((uint8_t)mask)));
+}
+INLINE v16 v_load_u8_high(const uint8_t *p) {
+    return v_from_u8(vshrq_n_u8(vld1q_u8(p), 4));
+}
 INLINE v16 v_fma(v16 a, v16 b, v16 c) {
     V_EACH(vfmaq_f32(c.r[i], a.r[i], b.r[i]));
 }
@@ -121,43 +142,4 @@ INLINE v16 v_load_i64(const int64_t *p) {
         lanes[i] = (float)p[i];
     }
     return v_load(lanes);
-}
-
-/* Byte products, see mat_mul_q8.h, with what every aarch64 has: a product of bytes fits 16 bits. */
-#define Q8_ROWS 4
-#define Q8_GROUPS 1
-
-typedef struct {
-    int32x4_t r[4];
-} q8_sums;
-typedef struct {
-    int8x16_t r[4];
-} q8_weights;
-
-INLINE q8_sums q8_start(const int8_t *x) {
-    (void)x;
-    q8_sums sums;
-    for (int i = 0; i < 4; i++) {
-        sums.r[i] = vdupq_n_s32(0);
-    }
-    return sums;
-}
-INLINE q8_weights q8_load(const uint8_t *p) {
-    q8_weights weights;
-    for (int i = 0; i < 4; i++) {
-        weights.r[i] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p + 16 * i), vdupq_n_u8(0x80)));
-    }
-    return weights;
-}
-INLINE q8_sums q8_dot(q8_sums sums, q8_weights w, int32_t x) {
-    const int8x16_t row = vreinterpretq_s8_s32(vdupq_n_s32(x));
-    for (int i = 0; i < 4; i++) {
-        const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(w.r[i]), vget_low_s8(row)));
-        const int32x4_t high = vpaddlq_s16(vmull_s8(vget_high_s8(w.r[i]), vget_high_s8(row)));
-        sums.r[i] = vaddq_s32(sums.r[i], vpaddq_s32(low, high));
-    }
-    return sums;
-}
-INLINE v16 q8_float(q8_sums sums) {
-    V_EACH(vcvtq_f32_s32(sums.r[i]));
 }

@@ -43,12 +43,14 @@ public interface Kernels {
             int groupBegin,
             int groupEnd);
 
-    /// The same for `Q8` weights and quantised rows: for each block of 32 columns, ascending, the exact integer dot
-    /// product `d` and `acc = fma(float(d) * xScale, wScale, acc)`.
+    /// The same for quantised weights and rows. A run is the columns that share a scale, 32 or 16 ([BlockLayout]). For each
+    /// run, ascending, with the exact integer dot product `d` of its levels and row bytes, `acc = fma(float(d) * xScale, scale,
+    /// acc)`; then, where the format has minima, with the exact sum `s` of the row bytes, `acc = fma(float(s) * xScale, minimum, acc)`.
     ///
+    /// @param w of a format that [WeightFormat#takesQuantizedRows]
     /// @param q int8 `[rows, w.cols()]` from [#quantizeRows], so never -128
     /// @param scales `[rows, w.cols() / 32]`
-    void matMulQ8(
+    void matMulQuantized(
             PackedMatrix w,
             MemorySegment q,
             MemorySegment scales,
@@ -264,4 +266,8 @@ public interface Kernels {
     /// @param gate row `r`'s gate is float `r * gateStride`
     void addGated(
             MemorySegment x, MemorySegment y, MemorySegment gate, int gateStride, int rows, int n);
+
+    /// The wrapping sum of the whole int64 values in `memory`: the least work that reads it all, to measure what the
+    /// memory gives.
+    long readSum(MemorySegment memory);
 }

@@ -4,26 +4,30 @@ import java.lang.foreign.MemorySegment;
 
 /// A weight matrix `[rows, cols]` in the 16-row interleaved layout that every kernel family reads.
 ///
-/// Outputs are taken in groups of 16; a last group that is not full is padded with zero weights. Groups follow each
+/// Outputs are taken in groups of 16; a last group that is not full is padded with weights whose value is zero. Groups follow each
 /// other, each of [WeightFormat#groupBytes] bytes:
 ///
 /// - `F32`: `float w[cols][16]`
 /// - `BF16`: `uint16 w[cols][16]`
-/// - `Q8`: for each block of 32 columns `float scale[16]`, then `uint8 q[8][16][4]`: the byte of output `o` and column `4 a +
-///   b` is at `[a][o][b]` and holds the weight plus 128, as the unsigned operand of the byte dot products wants it
+/// - quantised formats: records of scales and codes, see [BlockLayout]
 ///
 /// @param data native memory of exactly `groups() * format.groupBytes(cols)` bytes, 64-byte aligned; owned by whoever
 ///     packed or mapped it
 /// @param format how the weights are stored
 /// @param rows outputs
-/// @param cols inputs; a multiple of 32 for `Q8`
+/// @param cols inputs; a multiple of [WeightFormat#columnMultiple]
 public record PackedMatrix(MemorySegment data, WeightFormat format, int rows, int cols) {
     public PackedMatrix {
         if (rows <= 0 || cols <= 0) {
             throw new IllegalArgumentException("empty matrix: " + rows + " x " + cols);
         }
-        if (format == WeightFormat.Q8 && cols % WeightFormat.BLOCK != 0) {
-            throw new IllegalArgumentException("Q8 columns must be a multiple of 32: " + cols);
+        if (cols % format.columnMultiple() != 0) {
+            throw new IllegalArgumentException(
+                    format
+                            + " columns must be a multiple of "
+                            + format.columnMultiple()
+                            + ": "
+                            + cols);
         }
         long expected = groupsOf(rows) * format.groupBytes(cols);
         if (data.byteSize() != expected) {

@@ -15,15 +15,15 @@ import java.util.List;
 
 /// Brings row-major weights into the interleaved layout of [PackedMatrix], and back.
 ///
-/// [#pack] and [#packQuantized] keep every value; [#quantize] does not, and is named so. Several sources are laid below each
-/// other, so the gate and up projections of an expert become one matrix. Rows may also be computed on the way ([RowReader]).
+/// [#pack], [#packBlocks] and [#packQuantized] keep every value; [#quantize] does not, and is named so. Several sources are
+/// laid below each other, so the gate and up projections of an expert become one matrix. Rows may also be computed on the way
+/// ([RowReader]).
 public final class Packing {
     private static final ValueLayout.OfFloat F32 =
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfShort U16 =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final long ALIGNMENT = 64;
-    private static final byte ZERO_Q8 = (byte) 128;
 
     /// Elements that a [RowReader] is asked for at a time, unless one row has more.
     private static final int SLICE_ELEMENTS = 1 << 16;
@@ -67,8 +67,9 @@ public final class Packing {
     /// @throws IllegalArgumentException if a value does not fit the format
     public static PackedMatrix pack(
             WeightFormat format, int rows, int cols, RowReader reader, SegmentAllocator allocator) {
-        if (format == WeightFormat.Q8) {
-            throw new IllegalArgumentException("packing computed rows as Q8 would change values");
+        if (format.takesQuantizedRows()) {
+            throw new IllegalArgumentException(
+                    "packing computed rows as " + format + " would change values");
         }
         PackedMatrix packed = allocate(format, rows, cols, allocator);
         readSlices(
@@ -89,7 +90,7 @@ public final class Packing {
         return switch (format) {
             case F32 -> true;
             case BF16 -> source == SourceType.BF16;
-            case Q8 -> false;
+            default -> false;
         };
     }
 
@@ -105,20 +106,74 @@ public final class Packing {
         }
         PackedMatrix packed = allocate(WeightFormat.Q8, rows, cols, allocator);
         int blocks = cols / BLOCK;
+        int[] codes = new int[BLOCK];
         int output = 0;
         for (QuantizedRows source : sources) {
             for (long row = 0; row < source.rows(); row++, output++) {
                 for (int b = 0; b < blocks; b++) {
-                    setScale(packed, output, b, source.scales().get(F32, 4 * (row * blocks + b)));
                     for (int i = 0; i < BLOCK; i++) {
-                        byte q = source.quants().get(JAVA_BYTE, row * cols + (long) b * BLOCK + i);
-                        packed.data()
-                                .set(JAVA_BYTE, q8Offset(packed, output, b, i), (byte) (q + 128));
+                        codes[i] =
+                                source.quants().get(JAVA_BYTE, row * cols + (long) b * BLOCK + i);
                     }
+                    float scale = source.scales().get(F32, 4 * (row * blocks + b));
+                    putQ8(packed, output, b, scale, codes);
                 }
             }
         }
         return packed;
+    }
+
+    /// Packs rows of GGML blocks without changing a value.
+    ///
+    /// @param format any quantised format but `Q8`: the one with the type's name
+    /// @param sources whole rows from top to bottom, row-major; need not be aligned and may be mapped files. Borrowed while
+    ///     packing
+    /// @param cols a multiple of [WeightFormat#columnMultiple]
+    /// @param allocator owns the result
+    public static PackedMatrix packBlocks(
+            WeightFormat format,
+            List<MemorySegment> sources,
+            int cols,
+            SegmentAllocator allocator) {
+        long rowBytes = blockRowBytes(format, cols);
+        long rows = 0;
+        for (MemorySegment source : sources) {
+            if (source.byteSize() % rowBytes != 0) {
+                throw new IllegalArgumentException(
+                        "not whole rows of "
+                                + format
+                                + ": bytes="
+                                + source.byteSize()
+                                + " rowBytes="
+                                + rowBytes);
+            }
+            rows += source.byteSize() / rowBytes;
+        }
+        PackedMatrix packed = allocate(format, Math.toIntExact(rows), cols, allocator);
+        BlockPacking blocks = new BlockPacking(packed);
+        int output = 0;
+        for (MemorySegment source : sources) {
+            for (long at = 0; at < source.byteSize(); at += rowBytes, output++) {
+                blocks.packRow(source, at, output);
+            }
+        }
+        return packed;
+    }
+
+    /// Bytes of a row of GGML blocks, as [#packBlocks] takes them.
+    ///
+    /// @throws IllegalArgumentException if the format is none of GGML's, or the columns are not whole blocks
+    public static long blockRowBytes(WeightFormat format, int cols) {
+        long sourceBytes = BlockPacking.sourceBytes(format);
+        if (cols <= 0 || cols % format.columnMultiple() != 0) {
+            throw new IllegalArgumentException(
+                    format
+                            + " columns must be a multiple of "
+                            + format.columnMultiple()
+                            + ": "
+                            + cols);
+        }
+        return cols / format.columnMultiple() * sourceBytes;
     }
 
     /// Rounds weights to `Q8`: for each block of 32 columns the scale is `max|w| / 127` and a weight becomes `rint(w * (1 / scale))`.
@@ -133,11 +188,12 @@ public final class Packing {
             rows = Math.addExact(rows, source.rows());
         }
         PackedMatrix packed = allocate(WeightFormat.Q8, rows, cols, allocator);
+        int[] codes = new int[BLOCK];
         int output = 0;
         for (RowSource source : sources) {
             for (int row = 0; row < source.rows(); row++, output++) {
                 for (int b = 0; b < cols / BLOCK; b++) {
-                    quantizeBlock(source, (long) row * cols + (long) b * BLOCK, packed, output, b);
+                    quantizeBlock(source, row, packed, output, b, codes);
                 }
             }
         }
@@ -151,13 +207,13 @@ public final class Packing {
     public static PackedMatrix quantize(
             int rows, int cols, RowReader reader, SegmentAllocator allocator) {
         PackedMatrix packed = allocate(WeightFormat.Q8, rows, cols, allocator);
+        int[] codes = new int[BLOCK];
         readSlices(
                 packed,
                 reader,
                 (source, row, output) -> {
                     for (int b = 0; b < cols / BLOCK; b++) {
-                        long first = (long) row * cols + (long) b * BLOCK;
-                        quantizeBlock(source, first, packed, output, b);
+                        quantizeBlock(source, row, packed, output, b, codes);
                     }
                 });
         return packed;
@@ -186,7 +242,8 @@ public final class Packing {
     }
 
     private static void quantizeBlock(
-            RowSource source, long first, PackedMatrix packed, int output, int block) {
+            RowSource source, int row, PackedMatrix packed, int output, int block, int[] codes) {
+        long first = (long) row * packed.cols() + (long) block * BLOCK;
         float max = 0f;
         for (int i = 0; i < BLOCK; i++) {
             float weight = value(source, first + i);
@@ -203,11 +260,22 @@ public final class Packing {
         }
         float scale = max / 127f;
         float inverse = scale >= Float.MIN_NORMAL ? 1f / scale : 0f;
-        setScale(packed, output, block, inverse == 0f ? 0f : scale);
         for (int i = 0; i < BLOCK; i++) {
-            int q = (int) Math.rint(value(source, first + i) * inverse);
-            packed.data().set(JAVA_BYTE, q8Offset(packed, output, block, i), (byte) (q + 128));
+            codes[i] = (int) Math.rint(value(source, first + i) * inverse);
         }
+        putQ8(packed, output, block, inverse == 0f ? 0f : scale, codes);
+    }
+
+    /// @param levels -128 to 127, overwritten
+    private static void putQ8(
+            PackedMatrix packed, int output, int block, float scale, int[] levels) {
+        BlockLayout layout = packed.format().layout();
+        for (int i = 0; i < BLOCK; i++) {
+            levels[i] += layout.offset();
+        }
+        long record = layout.record(packed.cols(), output, block * BLOCK);
+        packed.data().set(JAVA_FLOAT, record + 4L * (output % GROUP), scale);
+        layout.putCodes(packed.data(), record + layout.headerBytes(), output, levels, 0);
     }
 
     /// Writes the weights as row-major floats, dequantised, without the padding.
@@ -227,13 +295,13 @@ public final class Packing {
         return switch (packed.format()) {
             case F32 -> data.getAtIndex(JAVA_FLOAT, element(packed, output, column));
             case BF16 -> bf16(data.getAtIndex(JAVA_SHORT, element(packed, output, column)));
-            case Q8 -> {
-                int block = column / BLOCK;
-                byte stored = data.get(JAVA_BYTE, q8Offset(packed, output, block, column % BLOCK));
-                float scale =
-                        data.get(
-                                JAVA_FLOAT, q8Block(packed, output, block) + 4L * (output % GROUP));
-                yield (Byte.toUnsignedInt(stored) - 128) * scale;
+            default -> {
+                BlockLayout layout = packed.format().layout();
+                int level = layout.level(data, packed.cols(), output, column);
+                float product = layout.scale(data, packed.cols(), output, column) * level;
+                yield layout.hasMinimum()
+                        ? product + layout.minimum(data, packed.cols(), output, column)
+                        : product;
             }
         };
     }
@@ -247,21 +315,11 @@ public final class Packing {
         return packed;
     }
 
-    /// An allocator need not zero its memory, and a zero of `Q8` is the byte 128.
+    /// An allocator need not zero its memory. Where weights have scales, zeros of those make zero weights.
     private static void clearPadding(PackedMatrix packed) {
-        if (packed.rows() % GROUP == 0) {
-            return;
-        }
-        long groupBytes = packed.format().groupBytes(packed.cols());
-        MemorySegment last = packed.data().asSlice((packed.groups() - 1) * groupBytes, groupBytes);
-        last.fill((byte) 0);
-        if (packed.format() == WeightFormat.Q8) {
-            for (int o = packed.rows(); o < packed.groups() * GROUP; o++) {
-                for (int c = 0; c < packed.cols(); c++) {
-                    long at = q8Offset(packed, o, c / BLOCK, c % BLOCK);
-                    packed.data().set(JAVA_BYTE, at, ZERO_Q8);
-                }
-            }
+        if (packed.rows() % GROUP != 0) {
+            long groupBytes = packed.format().groupBytes(packed.cols());
+            packed.data().asSlice((packed.groups() - 1) * groupBytes, groupBytes).fill((byte) 0);
         }
     }
 
@@ -315,21 +373,5 @@ public final class Packing {
     /// Index of a weight in the `F32` and `BF16` layouts.
     private static long element(PackedMatrix packed, int output, int column) {
         return ((long) (output / GROUP) * packed.cols() + column) * GROUP + output % GROUP;
-    }
-
-    /// Byte offset of the block of 32 columns that holds the output's weights.
-    private static long q8Block(PackedMatrix packed, int output, int block) {
-        return (output / GROUP) * WeightFormat.Q8.groupBytes(packed.cols())
-                + block * WeightFormat.Q8.groupBytes(BLOCK);
-    }
-
-    private static long q8Offset(PackedMatrix packed, int output, int block, int i) {
-        long quants = q8Block(packed, output, block) + 4 * GROUP;
-        return quants + (i / 4) * 4L * GROUP + 4L * (output % GROUP) + i % 4;
-    }
-
-    private static void setScale(PackedMatrix packed, int output, int block, float scale) {
-        packed.data()
-                .set(JAVA_FLOAT, q8Block(packed, output, block) + 4L * (output % GROUP), scale);
     }
 }

@@ -8,6 +8,7 @@ import static io.atoll.kernels.TestMemory.forAllSeeds;
 import static io.atoll.kernels.TestMemory.packed;
 import static io.atoll.kernels.TestMemory.uniform;
 import static io.atoll.kernels.TestMemory.zeros;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -103,35 +104,69 @@ final class KernelParityTest {
     @ParameterizedTest
     @MethodSource("fast")
     void byteProductsAreTheScalarOnes(Kernels fast) {
-        cases(
-                60,
-                (arena, random) -> {
-                    int outputs = 1 + random.nextInt(200);
-                    int cols = 32 * (1 + random.nextInt(12));
-                    int rows = 1 + random.nextInt(12);
-                    PackedMatrix w = packed(arena, random, WeightFormat.Q8, outputs, cols);
-                    MemorySegment q = bytes(arena, random, (long) rows * cols);
-                    MemorySegment scales = uniform(arena, random, (long) rows * cols / 32);
-                    int begin = random.nextInt(w.groups());
-                    int end = begin + 1 + random.nextInt(w.groups() - begin);
-                    int stride = outputs + random.nextInt(5);
-                    String what =
-                            outputs
-                                    + "x"
-                                    + cols
-                                    + " rows="
-                                    + rows
-                                    + " groups="
-                                    + begin
-                                    + ".."
-                                    + end;
-                    MemorySegment y = uniform(arena, random, (long) rows * stride + 3);
-                    same(
-                            fast,
-                            y,
-                            what,
-                            (k, out) -> k.matMulQ8(w, q, scales, rows, out, stride, begin, end));
-                });
+        for (WeightFormat format : WeightFormat.values()) {
+            if (format.takesQuantizedRows()) {
+                cases(30, (arena, random) -> byteProduct(fast, format, arena, random));
+            }
+        }
+    }
+
+    private static void byteProduct(Kernels fast, WeightFormat format, Arena arena, Random random) {
+        boolean wide = format.columnMultiple() > 32;
+        int outputs = 1 + random.nextInt(wide ? 100 : 200);
+        int cols = format.columnMultiple() * (1 + random.nextInt(wide ? 3 : 12));
+        int rows = 1 + random.nextInt(12);
+        PackedMatrix w = packed(arena, random, format, outputs, cols);
+        MemorySegment q = bytes(arena, random, (long) rows * cols);
+        MemorySegment scales = uniform(arena, random, (long) rows * cols / 32);
+        int begin = random.nextInt(w.groups());
+        int end = begin + 1 + random.nextInt(w.groups() - begin);
+        int stride = outputs + random.nextInt(5);
+        String what =
+                format
+                        + " "
+                        + outputs
+                        + "x"
+                        + cols
+                        + " rows="
+                        + rows
+                        + " groups="
+                        + begin
+                        + ".."
+                        + end;
+        MemorySegment y = uniform(arena, random, (long) rows * stride + 3);
+        same(
+                fast,
+                y,
+                what,
+                (k, out) -> k.matMulQuantized(w, q, scales, rows, out, stride, begin, end));
+    }
+
+    /// Random bytes as a whole matrix: every code, scales and minima of every kind, infinities and NaNs among them.
+    @ParameterizedTest
+    @MethodSource("fast")
+    void productsOfAnyBytesAreTheScalarOnes(Kernels fast) {
+        for (WeightFormat format : WeightFormat.values()) {
+            if (format.takesQuantizedRows()) {
+                cases(
+                        4,
+                        (arena, random) -> {
+                            int cols = 256;
+                            MemorySegment data = arena.allocate(2 * format.groupBytes(cols), 64);
+                            for (long i = 0; i < data.byteSize(); i++) {
+                                data.set(JAVA_BYTE, i, (byte) random.nextInt());
+                            }
+                            PackedMatrix w = new PackedMatrix(data, format, 32, cols);
+                            MemorySegment q = bytes(arena, random, 2L * cols);
+                            MemorySegment scales = uniform(arena, random, 2L * cols / 32);
+                            same(
+                                    fast,
+                                    zeros(arena, 64),
+                                    format.name(),
+                                    (k, y) -> k.matMulQuantized(w, q, scales, 2, y, 32, 0, 2));
+                        });
+            }
+        }
     }
 
     @ParameterizedTest
@@ -150,7 +185,7 @@ final class KernelParityTest {
                             fast,
                             zeros(arena, 16),
                             weight + " * " + value,
-                            (k, y) -> k.matMulQ8(w, q, scales, 1, y, 16, 0, 1));
+                            (k, y) -> k.matMulQuantized(w, q, scales, 1, y, 16, 0, 1));
                 }
             }
         }
@@ -581,30 +616,31 @@ final class KernelParityTest {
     @ParameterizedTest
     @MethodSource("all")
     void rowsOfAProductDoNotDependOnTheirCompany(Kernels kernels) {
-        cases(
-                20,
-                (arena, random) -> {
-                    int outputs = 1 + random.nextInt(150);
-                    int cols = 32 * (1 + random.nextInt(40));
-                    int rows = 14;
-                    for (WeightFormat format : WeightFormat.values()) {
-                        PackedMatrix w = packed(arena, random, format, outputs, cols);
-                        MemorySegment x = uniform(arena, random, (long) rows * cols);
-                        MemorySegment together = zeros(arena, (long) rows * outputs);
-                        MemorySegment alone = zeros(arena, (long) rows * outputs);
-                        product(kernels, arena, w, x, rows, together, 0, w.groups());
-                        for (int r = 0; r < rows; r++) {
-                            MemorySegment row = x.asSlice(4L * r * cols, 4L * cols);
-                            MemorySegment out = alone.asSlice(4L * r * outputs, 4L * outputs);
-                            for (int g = 0;
-                                    g < w.groups();
-                                    g++) { // and not on how the outputs are split
-                                product(kernels, arena, w, row, 1, out, g, g + 1);
-                            }
-                        }
-                        assertSameFloats(together, alone, format + " " + outputs + "x" + cols);
-                    }
-                });
+        for (WeightFormat format : WeightFormat.values()) {
+            cases(5, (arena, random) -> companyOfRows(kernels, format, arena, random));
+        }
+    }
+
+    private static void companyOfRows(
+            Kernels kernels, WeightFormat format, Arena arena, Random random) {
+        int outputs = 1 + random.nextInt(150);
+        boolean wide = format.columnMultiple() > 32;
+        int cols = format.columnMultiple() == 1 ? 32 : format.columnMultiple();
+        cols *= 1 + random.nextInt(wide ? 3 : 24);
+        int rows = 11;
+        PackedMatrix w = packed(arena, random, format, outputs, cols);
+        MemorySegment x = uniform(arena, random, (long) rows * cols);
+        MemorySegment together = zeros(arena, (long) rows * outputs);
+        MemorySegment alone = zeros(arena, (long) rows * outputs);
+        product(kernels, arena, w, x, rows, together, 0, w.groups());
+        for (int r = 0; r < rows; r++) {
+            MemorySegment row = x.asSlice(4L * r * cols, 4L * cols);
+            MemorySegment out = alone.asSlice(4L * r * outputs, 4L * outputs);
+            for (int g = 0; g < w.groups(); g++) { // and not on how the outputs are split
+                product(kernels, arena, w, row, 1, out, g, g + 1);
+            }
+        }
+        assertSameFloats(together, alone, format + " " + outputs + "x" + cols);
     }
 
     private static void product(
@@ -620,7 +656,7 @@ final class KernelParityTest {
             MemorySegment q = arena.allocate((long) rows * w.cols());
             MemorySegment scales = zeros(arena, (long) rows * w.cols() / 32);
             kernels.quantizeRows(x, rows, w.cols(), q, scales);
-            kernels.matMulQ8(w, q, scales, rows, y, w.rows(), groupBegin, groupEnd);
+            kernels.matMulQuantized(w, q, scales, rows, y, w.rows(), groupBegin, groupEnd);
         } else {
             kernels.matMul(w, x, rows, y, w.rows(), groupBegin, groupEnd);
         }
@@ -717,6 +753,20 @@ final class KernelParityTest {
                     }
                     assertSameFloats(state, stepped, "state");
                     assertSameFloats(out, single, "out");
+                });
+    }
+
+    @ParameterizedTest
+    @MethodSource("fast")
+    void readSumsAreTheScalarOnes(Kernels fast) {
+        cases(
+                20,
+                (arena, random) -> {
+                    MemorySegment memory = arena.allocate(8L * random.nextInt(200), 8);
+                    for (long i = 0; i < memory.byteSize() / 8; i++) {
+                        memory.setAtIndex(JAVA_LONG, i, random.nextLong());
+                    }
+                    assertEquals(SCALAR.readSum(memory), fast.readSum(memory));
                 });
     }
 }

@@ -89,7 +89,7 @@ final class KernelReferenceTest {
                     MemorySegment scales = zeros(arena, cols / 32);
                     kernels.quantizeRows(x, 1, cols, q, scales);
                     MemorySegment y = zeros(arena, outputs);
-                    kernels.matMulQ8(packed, q, scales, 1, y, outputs, 0, packed.groups());
+                    kernels.matMulQuantized(packed, q, scales, 1, y, outputs, 0, packed.groups());
                     for (int o = 0; o < outputs; o++) {
                         double exact = 0;
                         double rounded = 0;

@@ -129,7 +129,7 @@ final class PackingTest {
             for (int o = 3; o < 16; o++) {
                 for (int c = 0; c < 64; c++) {
                     assertEquals(
-                            0f, Packing.weight(packed, o, c), packed.format() + " output " + o);
+                            0, Packing.weight(packed, o, c), 0, packed.format() + " output " + o);
                 }
             }
         }

@@ -89,6 +89,11 @@ final class TestMemory {
             return Packing.packQuantized(
                     List.of(new QuantizedRows(quants, scales, rows)), cols, arena);
         }
+        if (format.takesQuantizedRows()) {
+            int blocks = rows * (cols / format.columnMultiple());
+            byte[] source = GgmlBlocks.random(random, format, blocks);
+            return Packing.packBlocks(format, List.of(MemorySegment.ofArray(source)), cols, arena);
+        }
         MemorySegment weights = uniform(arena, random, (long) rows * cols);
         if (format == WeightFormat.F32) {
             return Packing.pack(

@@ -6,9 +6,11 @@ import io.atoll.kernels.WeightFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
@@ -20,10 +22,11 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /// Matrix products by format: one row is decode, many are prefill. `weights=memory` walks over half a gibibyte of
-/// matrices, so that none is in a cache; bytes per operation are those of one matrix.
+/// matrices, so that none is in a cache. `gigabytes` of weights are to be compared with [ReadSum], `gigaflops` with other
+/// formats; both are rates of all threads together (`-t N`).
 @State(Scope.Thread)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.SECONDS)
 @Warmup(iterations = 2, time = 1)
 @Measurement(iterations = 3, time = 1)
 @Fork(1)
@@ -31,7 +34,7 @@ public class Products {
     @Param({"c", "vector"})
     private String kernels;
 
-    @Param({"F32", "BF16", "Q8"})
+    @Param({"F32", "BF16", "Q8", "Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K"})
     private WeightFormat format;
 
     @Param({"1024x4096", "4096x1024", "64x256"})
@@ -42,6 +45,20 @@ public class Products {
 
     @Param({"memory", "cache"})
     private String weights;
+
+    /// Weights read and work done, which JMH shows per second.
+    @State(Scope.Thread)
+    @AuxCounters(AuxCounters.Type.OPERATIONS)
+    public static class Rates {
+        public double gigabytes;
+        public double gigaflops;
+
+        @Setup(Level.Iteration)
+        public void reset() {
+            gigabytes = 0;
+            gigaflops = 0;
+        }
+    }
 
     private final Arena arena = Arena.ofShared();
     private Kernels k;
@@ -62,7 +79,7 @@ public class Products {
         matrices = new PackedMatrix[count];
         for (int i = 0; i < count; i++) {
             MemorySegment data = arena.allocate(bytes, 64);
-            data.fill((byte) 1); // small numbers in every format
+            data.fill((byte) 0x3C); // as f16, BF16 or f32 an ordinary number
             matrices[i] = new PackedMatrix(data, format, outputs, cols);
         }
         x = Inputs.random(arena, (long) rows * cols);
@@ -78,13 +95,15 @@ public class Products {
     }
 
     @Benchmark
-    public void product() {
+    public void product(Rates rates) {
         PackedMatrix w = matrices[next];
         next = next + 1 == matrices.length ? 0 : next + 1;
         if (w.format().takesQuantizedRows()) {
-            k.matMulQ8(w, q, scales, rows, y, w.rows(), 0, w.groups());
+            k.matMulQuantized(w, q, scales, rows, y, w.rows(), 0, w.groups());
         } else {
             k.matMul(w, x, rows, y, w.rows(), 0, w.groups());
         }
+        rates.gigabytes += w.data().byteSize() / 1e9;
+        rates.gigaflops += 2e-9 * rows * w.rows() * w.cols();
     }
 }

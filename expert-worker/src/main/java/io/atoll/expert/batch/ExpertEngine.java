@@ -478,7 +478,7 @@ public final class ExpertEngine implements AutoCloseable {
         int count = segmentBegin[segment + 1] - segmentBegin[segment];
         MemorySegment to = out.asSlice(begin * w.rows() * Float.BYTES);
         if (quantized) {
-            kernels.matMulQ8(
+            kernels.matMulQuantized(
                     w,
                     in.asSlice(begin * w.cols()),
                     scales.asSlice(begin * scaleBytes(w.cols())),

@@ -28,7 +28,7 @@ public final class NativeKernels implements Kernels {
     // Slots of the library's table: `enum operation` of atoll_kernels.h.
     private static final int MAT_MUL_F32 = 0;
     private static final int MAT_MUL_BF16 = 1;
-    private static final int MAT_MUL_Q8 = 2;
+    private static final int MAT_MUL_QUANTIZED = 2;
     private static final int QUANTIZE_ROWS = 3;
     private static final int RMS_NORM = 4;
     private static final int GATED_RMS_NORM = 5;
@@ -45,12 +45,13 @@ public final class NativeKernels implements Kernels {
     private static final int COMBINE_TO_FLOAT = 16;
     private static final int ADD = 17;
     private static final int ADD_GATED = 18;
-    private static final int OPERATIONS = 19;
+    private static final int READ_SUM = 19;
+    private static final int OPERATIONS = 20;
 
     // How each is called, after its address: `p` a pointer, `i` an int32, `l` an int64, `f` a
     // float.
     private static final MethodHandle CALL_MAT_MUL = downcall("piipipiii");
-    private static final MethodHandle CALL_MAT_MUL_Q8 = downcall("piippipiii");
+    private static final MethodHandle CALL_MAT_MUL_QUANTIZED = downcall("ipiippipiii");
     private static final MethodHandle CALL_QUANTIZE_ROWS = downcall("piipp");
     private static final MethodHandle CALL_RMS_NORM = downcall("pipfpiii");
     private static final MethodHandle CALL_GATED_RMS_NORM = downcall("pppfpii");
@@ -68,12 +69,14 @@ public final class NativeKernels implements Kernels {
     private static final MethodHandle CALL_COMBINE_TO_FLOAT = downcall("ppii");
     private static final MethodHandle CALL_ADD = downcall("ppl");
     private static final MethodHandle CALL_ADD_GATED = downcall("pppiii");
+    private static final MethodHandle CALL_READ_SUM =
+            Linker.nativeLinker().downcallHandle(FunctionDescriptor.of(JAVA_LONG, layouts("pl")));
 
     private final KernelClass kernelClass;
     private final String name;
     private final MemorySegment matMulF32;
     private final MemorySegment matMulBf16;
-    private final MemorySegment matMulQ8;
+    private final MemorySegment matMulQuantized;
     private final MemorySegment quantizeRows;
     private final MemorySegment rmsNorm;
     private final MemorySegment gatedRmsNorm;
@@ -90,13 +93,14 @@ public final class NativeKernels implements Kernels {
     private final MemorySegment combineToFloat;
     private final MemorySegment add;
     private final MemorySegment addGated;
+    private final MemorySegment readSum;
 
     private NativeKernels(KernelClass kernelClass, String name, MemorySegment[] functions) {
         this.kernelClass = kernelClass;
         this.name = name;
         matMulF32 = functions[MAT_MUL_F32];
         matMulBf16 = functions[MAT_MUL_BF16];
-        matMulQ8 = functions[MAT_MUL_Q8];
+        matMulQuantized = functions[MAT_MUL_QUANTIZED];
         quantizeRows = functions[QUANTIZE_ROWS];
         rmsNorm = functions[RMS_NORM];
         gatedRmsNorm = functions[GATED_RMS_NORM];
@@ -113,6 +117,7 @@ public final class NativeKernels implements Kernels {
         combineToFloat = functions[COMBINE_TO_FLOAT];
         add = functions[ADD];
         addGated = functions[ADD_GATED];
+        readSum = functions[READ_SUM];
     }
 
     /// The functions of a C class, if the library is there and this processor runs them.
@@ -172,7 +177,7 @@ public final class NativeKernels implements Kernels {
     }
 
     @Override
-    public void matMulQ8(
+    public void matMulQuantized(
             PackedMatrix w,
             MemorySegment q,
             MemorySegment scales,
@@ -182,15 +187,16 @@ public final class NativeKernels implements Kernels {
             int groupBegin,
             int groupEnd) {
         if (!w.format().takesQuantizedRows()) {
-            throw new IllegalArgumentException("matMulQ8 takes Q8 weights: " + w.format());
+            throw new IllegalArgumentException(w.format() + " is not quantised");
         }
         checkGroups(w, groupBegin, groupEnd);
         long pq = bytes(q, (long) rows * w.cols());
         long ps = floats(scales, (long) rows * (w.cols() / BLOCK));
         long py = floats(y, span(rows, yStride, Math.min(w.rows(), groupEnd * GROUP)));
         try {
-            CALL_MAT_MUL_Q8.invokeExact(
-                    matMulQ8,
+            CALL_MAT_MUL_QUANTIZED.invokeExact(
+                    matMulQuantized,
+                    code(w.format()),
                     w.data().address(),
                     w.rows(),
                     w.cols(),
@@ -204,6 +210,27 @@ public final class NativeKernels implements Kernels {
         } catch (Throwable e) {
             throw failed(e);
         }
+    }
+
+    /// `enum format` of atoll_kernels.h.
+    private static int code(WeightFormat format) {
+        return switch (format) {
+            case Q8 -> 0;
+            case Q8_0 -> 1;
+            case Q4_0 -> 2;
+            case Q4_1 -> 3;
+            case Q5_0 -> 4;
+            case Q5_1 -> 5;
+            case IQ4_NL -> 6;
+            case MXFP4 -> 7;
+            case Q2_K -> 8;
+            case Q3_K -> 9;
+            case Q4_K -> 10;
+            case Q5_K -> 11;
+            case Q6_K -> 12;
+            case IQ4_XS -> 13;
+            case F32, BF16 -> throw new IllegalArgumentException(format + " is not quantised");
+        };
     }
 
     @Override
@@ -527,6 +554,17 @@ public final class NativeKernels implements Kernels {
         try {
             CALL_ADD_GATED.invokeExact(
                     addGated, floats(x, all), floats(y, all), pg, gateStride, rows, n);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public long readSum(MemorySegment memory) {
+        try {
+            return (long)
+                    CALL_READ_SUM.invokeExact(
+                            readSum, bytes(memory, 0), memory.byteSize() / Long.BYTES);
         } catch (Throwable e) {
             throw failed(e);
         }

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import io.atoll.kernels.BlockLayout;
 import io.atoll.kernels.KernelClass;
 import io.atoll.kernels.Kernels;
 import io.atoll.kernels.PackedMatrix;
@@ -72,7 +73,7 @@ public class ScalarKernels implements Kernels {
     }
 
     @Override
-    public void matMulQ8(
+    public void matMulQuantized(
             PackedMatrix w,
             MemorySegment q,
             MemorySegment scales,
@@ -81,39 +82,45 @@ public class ScalarKernels implements Kernels {
             int yStride,
             int groupBegin,
             int groupEnd) {
-        if (!w.format().takesQuantizedRows()) {
-            throw new IllegalArgumentException("matMulQ8 takes Q8 weights: " + w.format());
-        }
+        BlockLayout layout = w.format().layout();
         int outputEnd = Math.min(w.rows(), groupEnd * GROUP);
         int blocks = w.cols() / BLOCK;
-        long blockBytes = WeightFormat.Q8.groupBytes(BLOCK);
         for (int r = 0; r < rows; r++) {
             for (int o = groupBegin * GROUP; o < outputEnd; o++) {
-                long group = (o / GROUP) * WeightFormat.Q8.groupBytes(w.cols());
-                int lane = o % GROUP;
                 float sum = 0f;
-                for (int b = 0; b < blocks; b++) {
-                    long block = group + b * blockBytes;
-                    long row = (long) r * w.cols() + (long) b * BLOCK;
-                    int dot = dotQ8(w.data(), block + 4L * GROUP + 4L * lane, q, row);
-                    float weightScale = w.data().get(JAVA_FLOAT, block + 4L * lane);
-                    float rowScale = get(scales, (long) r * blocks + b);
-                    sum = Math.fma((float) dot * rowScale, weightScale, sum);
+                for (int c = 0; c < w.cols(); c += layout.runColumns()) {
+                    float rowScale = get(scales, (long) r * blocks + c / BLOCK);
+                    sum = addRun(w, layout, o, c, q, (long) r * w.cols() + c, rowScale, sum);
                 }
                 set(y, (long) r * yStride + o, sum);
             }
         }
     }
 
-    /// The exact dot product of one block of 32; the weights of one output lie in eight runs of four bytes.
-    private static int dotQ8(MemorySegment w, long first, MemorySegment q, long row) {
+    /// Adds the product of one run, which begins at column `first`.
+    private static float addRun(
+            PackedMatrix w,
+            BlockLayout layout,
+            int output,
+            int first,
+            MemorySegment q,
+            long row,
+            float rowScale,
+            float sum) {
         int dot = 0;
-        for (int i = 0; i < BLOCK; i++) {
-            long at = first + (i / 4) * 4L * GROUP + i % 4;
-            int weight = Byte.toUnsignedInt(w.get(JAVA_BYTE, at)) - 128;
-            dot += weight * q.get(JAVA_BYTE, row + i);
+        int rowSum = 0;
+        for (int i = 0; i < layout.runColumns(); i++) {
+            byte x = q.get(JAVA_BYTE, row + i);
+            dot += layout.level(w.data(), w.cols(), output, first + i) * x;
+            rowSum += x;
         }
-        return dot;
+        float scale = layout.scale(w.data(), w.cols(), output, first);
+        float scaled = Math.fma((float) dot * rowScale, scale, sum);
+        if (!layout.hasMinimum()) {
+            return scaled;
+        }
+        float minimum = layout.minimum(w.data(), w.cols(), output, first);
+        return Math.fma((float) rowSum * rowScale, minimum, scaled);
     }
 
     @Override
@@ -611,6 +618,15 @@ public class ScalarKernels implements Kernels {
                 set(x, at, Math.fma(g, get(y, at), get(x, at)));
             }
         }
+    }
+
+    @Override
+    public long readSum(MemorySegment memory) {
+        long sum = 0;
+        for (long i = 0; i < memory.byteSize() / Long.BYTES; i++) {
+            sum += memory.getAtIndex(JAVA_LONG, i);
+        }
+        return sum;
     }
 
     private static float get(MemorySegment segment, long index) {

@@ -15,6 +15,7 @@ import static io.atoll.kernels.scalar.ScalarMath.ROUND;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -68,6 +69,31 @@ final class Lanes {
                 .reinterpretAsInts()
                 .lanewise(VectorOperators.LSHL, 16)
                 .reinterpretAsFloats();
+    }
+
+    /// The float whose fields are a half's is 2^112 too small, subnormal ones included; infinities and NaNs also need the
+    /// largest exponent.
+    static FloatVector loadF16(MemorySegment segment, long index) {
+        IntVector half =
+                ShortVector.fromMemorySegment(SHORTS, segment, 2 * index, ORDER)
+                        .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                        .reinterpretAsInts();
+        IntVector fields = half.and(0x7FFF).lanewise(VectorOperators.LSHL, 13);
+        IntVector finite = fields.reinterpretAsFloats().mul(0x1p112f).reinterpretAsInts();
+        IntVector magnitude =
+                finite.blend(
+                        fields.or(0x7F80_0000), fields.compare(VectorOperators.GE, 0xF80_0000));
+        return half.and(0x8000)
+                .lanewise(VectorOperators.LSHL, 16)
+                .or(magnitude)
+                .reinterpretAsFloats();
+    }
+
+    /// The `part`-th [#LENGTH] of sixteen bytes.
+    static IntVector loadSignedBytes(MemorySegment segment, long offset, int part) {
+        return ByteVector.fromMemorySegment(ByteVector.SPECIES_128, segment, offset, ORDER)
+                .convertShape(VectorOperators.B2I, INTS, part)
+                .reinterpretAsInts();
     }
 
     static IntVector loadInts(MemorySegment segment, long offset) {

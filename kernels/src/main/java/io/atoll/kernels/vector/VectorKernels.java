@@ -1,27 +1,27 @@
 package io.atoll.kernels.vector;
 
 import static io.atoll.kernels.vector.Lanes.FLOATS;
-import static io.atoll.kernels.vector.Lanes.INTS;
 import static io.atoll.kernels.vector.Lanes.LENGTH;
 import static io.atoll.kernels.vector.Lanes.PARTS;
 import static io.atoll.kernels.vector.Lanes.load;
 import static io.atoll.kernels.vector.Lanes.loadBf16;
-import static io.atoll.kernels.vector.Lanes.loadInts;
 import static io.atoll.kernels.vector.Lanes.splat;
 import static io.atoll.kernels.vector.Lanes.store;
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.atoll.kernels.BlockLayout;
 import io.atoll.kernels.KernelClass;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.kernels.scalar.ScalarKernels;
 import io.atoll.kernels.scalar.ScalarMath;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 
 /// The Vector API twin: the heavy operations on the machine's vectors, bit for bit like the scalar ones.
 ///
@@ -30,6 +30,7 @@ import jdk.incubator.vector.VectorOperators;
 public final class VectorKernels extends ScalarKernels {
     private static final int GROUP = WeightFormat.GROUP;
     private static final int BLOCK = WeightFormat.BLOCK;
+    private static final VectorSpecies<Long> LONGS = LongVector.SPECIES_PREFERRED;
 
     @Override
     public KernelClass kernelClass() {
@@ -121,8 +122,9 @@ public final class VectorKernels extends ScalarKernels {
         store(sum, y, out + output, w.rows() - output);
     }
 
+    /// A code of a table's format is looked up one by one, so those are left to the scalar code.
     @Override
-    public void matMulQ8(
+    public void matMulQuantized(
             PackedMatrix w,
             MemorySegment q,
             MemorySegment scales,
@@ -131,55 +133,21 @@ public final class VectorKernels extends ScalarKernels {
             int yStride,
             int groupBegin,
             int groupEnd) {
-        if (!w.format().takesQuantizedRows()) {
-            throw new IllegalArgumentException("matMulQ8 takes Q8 weights: " + w.format());
+        BlockLayout layout = w.format().layout();
+        if (!layout.table().isEmpty()) {
+            super.matMulQuantized(w, q, scales, rows, y, yStride, groupBegin, groupEnd);
+            return;
         }
         int end = Math.min(groupEnd * PARTS, (w.rows() + LENGTH - 1) / LENGTH);
         int blocks = w.cols() / BLOCK;
         for (int r = 0; r < rows; r++) {
             for (int unit = groupBegin * PARTS; unit < end; unit++) {
                 FloatVector sum =
-                        quantizedUnit(w, unit, q, (long) r * w.cols(), scales, (long) r * blocks);
+                        QuantizedUnit.product(
+                                w, layout, unit, q, (long) r * w.cols(), scales, (long) r * blocks);
                 storeUnit(sum, w, unit, y, (long) r * yStride);
             }
         }
-    }
-
-    private static FloatVector quantizedUnit(
-            PackedMatrix w, int unit, MemorySegment q, long row, MemorySegment scales, long scale) {
-        long blockBytes = WeightFormat.Q8.groupBytes(BLOCK);
-        int part = unit % PARTS * LENGTH * 4;
-        long block = unit / PARTS * WeightFormat.Q8.groupBytes(w.cols()) + part;
-        FloatVector sum = FloatVector.zero(FLOATS);
-        for (int b = 0; b < w.cols() / BLOCK; b++) {
-            IntVector dot = dotQ8(w.data(), block + 4L * GROUP, q, row + (long) b * BLOCK);
-            float rowScale = scales.getAtIndex(JAVA_FLOAT, scale + b);
-            FloatVector product =
-                    ((FloatVector) dot.convertShape(VectorOperators.I2F, FLOATS, 0)).mul(rowScale);
-            sum = product.fma(load(w.data(), block / 4), sum);
-            block += blockBytes;
-        }
-        return sum;
-    }
-
-    /// A block's exact dot products. An int of the weights holds four bytes of one output, each 128 too large, and the
-    /// excess comes off in one piece at the end.
-    private static IntVector dotQ8(MemorySegment w, long at, MemorySegment q, long row) {
-        IntVector dot = IntVector.zero(INTS);
-        int rowSum = 0;
-        for (int i = 0; i < BLOCK; i += 4) {
-            IntVector bytes = loadInts(w, at + 16L * i);
-            byte q0 = q.get(JAVA_BYTE, row + i);
-            byte q1 = q.get(JAVA_BYTE, row + i + 1);
-            byte q2 = q.get(JAVA_BYTE, row + i + 2);
-            byte q3 = q.get(JAVA_BYTE, row + i + 3);
-            dot = dot.add(bytes.and(255).mul(q0));
-            dot = dot.add(bytes.lanewise(VectorOperators.LSHR, 8).and(255).mul(q1));
-            dot = dot.add(bytes.lanewise(VectorOperators.LSHR, 16).and(255).mul(q2));
-            dot = dot.add(bytes.lanewise(VectorOperators.LSHR, 24).mul(q3));
-            rowSum += q0 + q1 + q2 + q3;
-        }
-        return dot.sub(128 * rowSum);
     }
 
     @Override
@@ -508,5 +476,28 @@ public final class VectorKernels extends ScalarKernels {
                 store(g.fma(load(y, at), load(x, at)), x, at);
             }
         }
+    }
+
+    /// Four runs side by side, as the C kernels do it.
+    @Override
+    public long readSum(MemorySegment memory) {
+        int length = LONGS.length();
+        long run = memory.byteSize() / (4L * Long.BYTES * length) * length * Long.BYTES;
+        LongVector s0 = LongVector.zero(LONGS);
+        LongVector s1 = s0;
+        LongVector s2 = s0;
+        LongVector s3 = s0;
+        for (long at = 0; at < run; at += (long) length * Long.BYTES) {
+            s0 = s0.add(loadLongs(memory, at));
+            s1 = s1.add(loadLongs(memory, run + at));
+            s2 = s2.add(loadLongs(memory, 2 * run + at));
+            s3 = s3.add(loadLongs(memory, 3 * run + at));
+        }
+        long sum = s0.add(s1).add(s2.add(s3)).reduceLanes(VectorOperators.ADD);
+        return sum + super.readSum(memory.asSlice(4 * run));
+    }
+
+    private static LongVector loadLongs(MemorySegment memory, long offset) {
+        return LongVector.fromMemorySegment(LONGS, memory, offset, ByteOrder.nativeOrder());
     }
 }

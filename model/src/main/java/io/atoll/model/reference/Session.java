@@ -333,7 +333,7 @@ public final class Session implements AutoCloseable {
             MemorySegment q = arena.allocate((long) rows * w.cols(), 64);
             MemorySegment scales = floats(arena, rows, w.cols() / 32);
             kernels.quantizeRows(x, rows, w.cols(), q, scales);
-            kernels.matMulQ8(w, q, scales, rows, y, yStride, 0, w.groups());
+            kernels.matMulQuantized(w, q, scales, rows, y, yStride, 0, w.groups());
         }
     }
 

@@ -1,0 +1,243 @@
+package io.atoll.kernels;
+
+import static io.atoll.kernels.WeightFormat.BLOCK;
+import static io.atoll.kernels.WeightFormat.GROUP;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/// Where the numbers of a quantised [PackedMatrix] lie, and what they mean: one description for all quantised formats.
+///
+/// A group of 16 outputs is a sequence of **records** of [#columns] columns each: first the [Scales] of the record, then the
+/// codes of its blocks of 32 columns. A **run** is the columns of an output that share a scale. The weight of code `q` is
+/// `scale * level(q)`, plus a minimum where the format has one.
+///
+/// Codes of a block are cut into a low field of [#lowBits] bits and a high field of [#highBits], which are stored in `lowBits`
+/// and `highBits` vectors of 64 bytes. Byte `4 o + b` of a vector belongs to output `o` and columns `4 a + b`, where a field of `f` bits
+/// puts `a = 8 / f * vector + k` at the bits from `f k` up. A kernel that takes a field of all bytes by one shift and one
+/// mask thus has four neighbouring columns of each of the 16 outputs, which is how the byte dot products want them.
+///
+/// Vectors stand in the order in which ascending columns need them: each high vector comes right before the low vectors of its
+/// columns. Memory is then read strictly forward, which is what its prefetchers follow.
+///
+/// @param columns of one record: 32 or 256
+/// @param runColumns 16 or 32
+/// @param lowBits 2, 4 or 8
+/// @param highBits 0, 1 or 2
+/// @param offset what a code is larger than its level; unused with a table
+/// @param table the level of each code, or empty
+/// @param scales how the scales are stored
+public record BlockLayout(
+        int columns,
+        int runColumns,
+        int lowBits,
+        int highBits,
+        int offset,
+        List<Integer> table,
+        Scales scales) {
+
+    /// What stands before the codes of a record. Arrays have one element for each output.
+    public enum Scales {
+        /// `float scale[16]`
+        F32_SCALE(64, 0),
+        /// `half scale[16]`
+        F16_SCALE(32, 0),
+        /// `bf16 scale[16]`
+        BF16_SCALE(32, 0),
+        /// `half scale[16], minimum[16]`
+        F16_SCALE_AND_MINIMUM(64, 0),
+        /// `half d[16], dmin[16]; uint8 sm[runs][2][16]`, each `s`, then `m`: the scale is `d s`, the minimum `-(dmin m)`
+        HALVES_TIMES_BYTES(64, 32),
+        /// `half d[16], dmin[16]; uint8 sm[runs][16]`: as before, `s` in the low and `m` in the high nibble
+        HALVES_TIMES_NIBBLES(64, 16),
+        /// `float d[16]; int8 s[runs][16]`: the scale is `d s`
+        F32_TIMES_SIGNED_BYTES(64, 16);
+
+        private final int fixedBytes;
+        private final int runBytes;
+
+        Scales(int fixedBytes, int runBytes) {
+            this.fixedBytes = fixedBytes;
+            this.runBytes = runBytes;
+        }
+    }
+
+    private static final List<Integer> CODES = List.of();
+    private static final List<Integer> IQ4_LEVELS =
+            List.of(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+    private static final List<Integer> E2M1_DOUBLED =
+            List.of(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+
+    static final BlockLayout Q8 = new BlockLayout(32, 32, 8, 0, 128, CODES, Scales.F32_SCALE);
+    static final BlockLayout Q8_0 = new BlockLayout(32, 32, 8, 0, 128, CODES, Scales.F16_SCALE);
+    static final BlockLayout Q4_0 = new BlockLayout(32, 32, 4, 0, 8, CODES, Scales.F16_SCALE);
+    static final BlockLayout Q4_1 =
+            new BlockLayout(32, 32, 4, 0, 0, CODES, Scales.F16_SCALE_AND_MINIMUM);
+    static final BlockLayout Q5_0 = new BlockLayout(32, 32, 4, 1, 16, CODES, Scales.F16_SCALE);
+    static final BlockLayout Q5_1 =
+            new BlockLayout(32, 32, 4, 1, 0, CODES, Scales.F16_SCALE_AND_MINIMUM);
+    static final BlockLayout IQ4_NL =
+            new BlockLayout(32, 32, 4, 0, 0, IQ4_LEVELS, Scales.F16_SCALE);
+    static final BlockLayout MXFP4 =
+            new BlockLayout(32, 32, 4, 0, 0, E2M1_DOUBLED, Scales.BF16_SCALE);
+    static final BlockLayout Q2_K =
+            new BlockLayout(256, 16, 2, 0, 0, CODES, Scales.HALVES_TIMES_NIBBLES);
+    static final BlockLayout Q3_K =
+            new BlockLayout(256, 16, 2, 1, 4, CODES, Scales.F32_TIMES_SIGNED_BYTES);
+    static final BlockLayout Q4_K =
+            new BlockLayout(256, 32, 4, 0, 0, CODES, Scales.HALVES_TIMES_BYTES);
+    static final BlockLayout Q5_K =
+            new BlockLayout(256, 32, 4, 1, 0, CODES, Scales.HALVES_TIMES_BYTES);
+    static final BlockLayout Q6_K =
+            new BlockLayout(256, 16, 4, 2, 32, CODES, Scales.F32_TIMES_SIGNED_BYTES);
+    static final BlockLayout IQ4_XS =
+            new BlockLayout(256, 32, 4, 0, 0, IQ4_LEVELS, Scales.F32_TIMES_SIGNED_BYTES);
+
+    public BlockLayout {
+        table = List.copyOf(table);
+    }
+
+    /// Bytes before the codes.
+    public int headerBytes() {
+        return scales.fixedBytes + columns / runColumns * scales.runBytes;
+    }
+
+    /// Bytes of the codes of one block of 32 columns.
+    public int blockBytes() {
+        return 4 * GROUP * (lowBits + highBits);
+    }
+
+    /// Bytes of a record.
+    public long recordBytes() {
+        return headerBytes() + (long) (columns / BLOCK) * blockBytes();
+    }
+
+    /// Whether weights have a minimum.
+    public boolean hasMinimum() {
+        return switch (scales) {
+            case F16_SCALE_AND_MINIMUM, HALVES_TIMES_BYTES, HALVES_TIMES_NIBBLES -> true;
+            case F32_SCALE, F16_SCALE, BF16_SCALE, F32_TIMES_SIGNED_BYTES -> false;
+        };
+    }
+
+    /// Offset of the record that holds a column.
+    ///
+    /// @param cols of the matrix
+    public long record(int cols, int output, int column) {
+        long inGroup = cols / columns * recordBytes();
+        return output / GROUP * inGroup + column / columns * recordBytes();
+    }
+
+    /// Offset of the codes of the block that holds a column.
+    public long block(int cols, int output, int column) {
+        return record(cols, output, column)
+                + headerBytes()
+                + (long) (column % columns / BLOCK) * blockBytes();
+    }
+
+    /// The integer that a weight's code stands for.
+    public int level(MemorySegment data, int cols, int output, int column) {
+        long block = block(cols, output, column);
+        int lane = output % GROUP;
+        int i = column % BLOCK;
+        int code = field(data, block + lowVector(i / 4 * lowBits / 8), lowBits, lane, i);
+        if (highBits > 0) {
+            long high = block + highVector(i / 4 * highBits / 8);
+            code |= field(data, high, highBits, lane, i) << lowBits;
+        }
+        return table.isEmpty() ? code - offset : table.get(code);
+    }
+
+    /// Offset in a block of a vector with low fields.
+    public int lowVector(int vector) {
+        return highBits == 0 ? 64 * vector : 64 * (vector + 1 + vector * highBits / lowBits);
+    }
+
+    /// Offset in a block of a vector with high fields.
+    public int highVector(int vector) {
+        return 64 * vector * (1 + lowBits / highBits);
+    }
+
+    private static int field(MemorySegment data, long vector, int bits, int lane, int i) {
+        byte stored = data.get(JAVA_BYTE, vector + 4L * lane + i % 4);
+        return (stored >> (bits * (i / 4 % (8 / bits)))) & ((1 << bits) - 1);
+    }
+
+    /// The factor of a weight's level. Products of a `d` and a scale byte are exact in f32.
+    public float scale(MemorySegment data, int cols, int output, int column) {
+        long record = record(cols, output, column);
+        int lane = output % GROUP;
+        int run = column % columns / runColumns;
+        return switch (scales) {
+            case F32_SCALE -> data.get(JAVA_FLOAT, record + 4L * lane);
+            case F16_SCALE, F16_SCALE_AND_MINIMUM -> half(data, record + 2L * lane);
+            case BF16_SCALE -> Float.intBitsToFloat(data.get(JAVA_SHORT, record + 2L * lane) << 16);
+            case HALVES_TIMES_BYTES ->
+                    half(data, record + 2L * lane) * unsigned(data, record + 64 + 32L * run + lane);
+            case HALVES_TIMES_NIBBLES ->
+                    half(data, record + 2L * lane)
+                            * (unsigned(data, record + 64 + 16L * run + lane) & 15);
+            case F32_TIMES_SIGNED_BYTES ->
+                    data.get(JAVA_FLOAT, record + 4L * lane)
+                            * data.get(JAVA_BYTE, record + 64 + 16L * run + lane);
+        };
+    }
+
+    /// What is added to the product of scale and level; 0 where the format has no minimum.
+    public float minimum(MemorySegment data, int cols, int output, int column) {
+        long record = record(cols, output, column);
+        int lane = output % GROUP;
+        int run = column % columns / runColumns;
+        return switch (scales) {
+            case F16_SCALE_AND_MINIMUM -> half(data, record + 32 + 2L * lane);
+            case HALVES_TIMES_BYTES ->
+                    -(half(data, record + 32 + 2L * lane)
+                            * unsigned(data, record + 80 + 32L * run + lane));
+            case HALVES_TIMES_NIBBLES ->
+                    -(half(data, record + 32 + 2L * lane)
+                            * (unsigned(data, record + 64 + 16L * run + lane) >> 4));
+            case F32_SCALE, F16_SCALE, BF16_SCALE, F32_TIMES_SIGNED_BYTES -> 0f;
+        };
+    }
+
+    private static float half(MemorySegment data, long at) {
+        return Float.float16ToFloat(data.get(JAVA_SHORT, at));
+    }
+
+    private static int unsigned(MemorySegment data, long at) {
+        return Byte.toUnsignedInt(data.get(JAVA_BYTE, at));
+    }
+
+    /// Writes the codes of 32 columns of an output. Other outputs share no byte with them.
+    ///
+    /// @param block from [#block]
+    /// @param codes from index `from` on
+    void putCodes(MemorySegment data, long block, int output, int[] codes, int from) {
+        long lane = 4L * (output % GROUP);
+        for (int v = 0; v < lowBits; v++) {
+            data.set(JAVA_INT, block + lowVector(v) + lane, fields(codes, from, lowBits, 0, v));
+        }
+        for (int v = 0; v < highBits; v++) {
+            int word = fields(codes, from, highBits, lowBits, v);
+            data.set(JAVA_INT, block + highVector(v) + lane, word);
+        }
+    }
+
+    /// The four bytes of an output in a vector: the fields of `bits` bits from bit `shift` of the codes up.
+    private static int fields(int[] codes, int from, int bits, int shift, int vector) {
+        int perByte = 8 / bits;
+        int mask = (1 << bits) - 1;
+        int word = 0;
+        for (int k = 0; k < perByte; k++) {
+            int at = from + 4 * (vector * perByte + k);
+            for (int b = 0; b < 4; b++) {
+                word |= ((codes[at + b] >> shift) & mask) << (8 * b + bits * k);
+            }
+        }
+        return word;
+    }
+}
