@@ -238,9 +238,33 @@ INLINE void quantized_product(const int f, const uint8_t *restrict w, int32_t ou
     }
 }
 
-#define FORMAT_CASE(f)                                                                                   \
-    case f:                                                                                              \
-        quantized_product(f, w, outputs, cols, q, scales, rows, y, y_stride, group_begin, group_end);    \
+/* Each format is a function of its own: with all tiles in one, compilers run out of patience and spill registers. */
+#define MAT_MUL(f)                                                                                           \
+    static __attribute__((noinline)) void mat_mul_##f(                                                       \
+        const uint8_t *restrict w, int32_t outputs, int32_t cols, const int8_t *restrict q,                  \
+        const float *restrict scales, int32_t rows, float *restrict y, int32_t y_stride, int32_t group_begin, \
+        int32_t group_end) {                                                                                 \
+        quantized_product(f, w, outputs, cols, q, scales, rows, y, y_stride, group_begin, group_end);        \
+    }
+
+MAT_MUL(Q8)
+MAT_MUL(Q8_0)
+MAT_MUL(Q4_0)
+MAT_MUL(Q4_1)
+MAT_MUL(Q5_0)
+MAT_MUL(Q5_1)
+MAT_MUL(IQ4_NL)
+MAT_MUL(MXFP4)
+MAT_MUL(Q2_K)
+MAT_MUL(Q3_K)
+MAT_MUL(Q4_K)
+MAT_MUL(Q5_K)
+MAT_MUL(Q6_K)
+MAT_MUL(IQ4_XS)
+
+#define FORMAT_CASE(f)                                                                        \
+    case f:                                                                                   \
+        mat_mul_##f(w, outputs, cols, q, scales, rows, y, y_stride, group_begin, group_end);  \
         break
 
 static void mat_mul_quantized(MAT_MUL_QUANTIZED_PARAMETERS) {
