@@ -696,8 +696,8 @@ static void add_gated(float *x, const float *y, const float *gate, int32_t gate_
 
 /* ---- measuring ---- */
 
-/* Four runs side by side, as the products read four groups: a single one leaves memory prefetchers idle at the end of each
- * page. Enough sums that their latency does not show. */
+/* Four runs side by side, as the products read four groups: a single one leaves memory prefetchers idle at the end of
+ * each page. Enough sums that their latency does not show. */
 static int64_t read_sum(const uint64_t *p, int64_t n) {
     enum { RUNS = 4, SUMS = 16 };
     uint64_t sums[RUNS][SUMS] = {{0}}, sum = 0;

@@ -1,5 +1,5 @@
-/* Products of quantised weights and rows, for all formats of io.atoll.kernels.WeightFormat. Where codes and scales lie is
- * said in BlockLayout.java; here a format is a constant that picks shifts and masks when a tile is compiled. */
+/* Products of quantised weights and rows, for all formats of io.atoll.kernels.WeightFormat. Where codes and scales lie
+ * is said in BlockLayout.java; here a format is a constant that picks shifts and masks when a tile is compiled. */
 #include "bytes.h"
 
 INLINE int record_cols(const int f) {
@@ -51,9 +51,11 @@ INLINE int dot_offset(const int f) {
 
 /* Levels of the codes, plus 128. */
 static const uint8_t iq4_levels[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
-static const uint8_t mxfp4_levels[16] = {128, 129, 130, 131, 132, 134, 136, 140, 128, 127, 126, 125, 124, 122, 120, 116};
+static const uint8_t mxfp4_levels[16] = {
+    128, 129, 130, 131, 132, 134, 136, 140, 128, 127, 126, 125, 124, 122, 120, 116,
+};
 
-/* The field of `bits` bits that vectors of 64 bytes hold for columns 4 a to 4 a + 3, `stored` among them, moved to bit `to`. */
+/* The field of `bits` bits of columns 4 a to 4 a + 3 in the vector `stored`, moved to bit `to`. */
 INLINE bytes field(bytes stored, const int bits, const int a, const int to) {
     const int at = bits * (a % (8 / bits));
     const bytes moved = at > to ? b_right(stored, at - to) : at < to ? b_left(stored, to - at) : stored;
@@ -122,7 +124,8 @@ INLINE float minimum_sign(const int f) {
 INLINE void quantized_tile(const int f, const int R, const int G, const uint8_t *restrict w, int32_t cols,
                            const int8_t *restrict q, const float *restrict scales, float *restrict y, int32_t y_stride,
                            int32_t outputs) {
-    const int runs = BLOCK / run_cols(f), vectors = run_cols(f) / 4, kind = code_kind(f), blocks = record_cols(f) / BLOCK;
+    const int blocks = record_cols(f) / BLOCK, runs = BLOCK / run_cols(f), vectors = run_cols(f) / 4;
+    const int kind = code_kind(f);
     const int32_t records = cols / record_cols(f);
     const size_t group_bytes = (size_t)records * record_bytes(f);
     v16 acc[TILE_ROWS][TILE_GROUPS];
@@ -132,7 +135,7 @@ INLINE void quantized_tile(const int f, const int R, const int G, const uint8_t 
         }
     }
     for (int32_t record = 0; record < records; record++, w += record_bytes(f)) {
-        for (int g = 0; g < G; g++) {
+        for (int g = 0; g < G; g++) { /* scales are used bit by bit, but a record is to be read strictly forward */
             for (int line = 64; line < header_bytes(f); line += 64) {
                 __builtin_prefetch(w + g * group_bytes + line);
             }
@@ -238,9 +241,33 @@ INLINE void quantized_product(const int f, const uint8_t *restrict w, int32_t ou
     }
 }
 
-#define FORMAT_CASE(f)                                                                                   \
-    case f:                                                                                              \
-        quantized_product(f, w, outputs, cols, q, scales, rows, y, y_stride, group_begin, group_end);    \
+/* Each format is a function of its own: with all tiles in one, compilers run out of patience and spill registers. */
+#define MAT_MUL(f)                                                                                           \
+    static __attribute__((noinline)) void mat_mul_##f(                                                       \
+        const uint8_t *restrict w, int32_t outputs, int32_t cols, const int8_t *restrict q,                  \
+        const float *restrict scales, int32_t rows, float *restrict y, int32_t y_stride, int32_t group_begin, \
+        int32_t group_end) {                                                                                 \
+        quantized_product(f, w, outputs, cols, q, scales, rows, y, y_stride, group_begin, group_end);        \
+    }
+
+MAT_MUL(Q8)
+MAT_MUL(Q8_0)
+MAT_MUL(Q4_0)
+MAT_MUL(Q4_1)
+MAT_MUL(Q5_0)
+MAT_MUL(Q5_1)
+MAT_MUL(IQ4_NL)
+MAT_MUL(MXFP4)
+MAT_MUL(Q2_K)
+MAT_MUL(Q3_K)
+MAT_MUL(Q4_K)
+MAT_MUL(Q5_K)
+MAT_MUL(Q6_K)
+MAT_MUL(IQ4_XS)
+
+#define FORMAT_CASE(f)                                                                        \
+    case f:                                                                                   \
+        mat_mul_##f(w, outputs, cols, q, scales, rows, y, y_stride, group_begin, group_end);  \
         break
 
 static void mat_mul_quantized(MAT_MUL_QUANTIZED_PARAMETERS) {

@@ -37,7 +37,8 @@ INLINE v16 v_load_bf16(const uint16_t *p) {
     return (v16){v_half_bf16(p), v_half_bf16(p + 8)};
 }
 INLINE v16 v_load_f16(const uint16_t *p) {
-    return (v16){_mm256_cvtph_ps(_mm_loadu_si128((const void *)p)), _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p + 8)))};
+    return (v16){_mm256_cvtph_ps(_mm_loadu_si128((const void *)p)),
+                 _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p + 8)))};
 }
 /* Sixteen bytes as numbers; of unsigned ones the bits in the mask, or the high nibbles. */
 INLINE v16 v_load_s8(const int8_t *p) {

@@ -44,7 +44,7 @@ INLINE void v_store_n(float *p, v16 v, int n) {
 INLINE v16 v_load_bf16(const uint16_t *p) {
     V_EACH(v_from_bits((uint32_t)p[i] << 16));
 }
-/* Subnormal halves are small integers times 2^-24; the others move into the float's fields, infinities and NaNs further. */
+/* Subnormal halves are integers times 2^-24; the others move into the float's fields, infinities and NaNs further. */
 INLINE float v_half(uint16_t bits) {
     const uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = (bits >> 10) & 31, fraction = bits & 0x3ff;
     if (exponent == 0) {

@@ -234,9 +234,12 @@ public record BlockLayout(
         int word = 0;
         for (int k = 0; k < perByte; k++) {
             int at = from + 4 * (vector * perByte + k);
-            for (int b = 0; b < 4; b++) {
-                word |= ((codes[at + b] >> shift) & mask) << (8 * b + bits * k);
-            }
+            int four =
+                    ((codes[at] >> shift) & mask)
+                            | ((codes[at + 1] >> shift) & mask) << 8
+                            | ((codes[at + 2] >> shift) & mask) << 16
+                            | ((codes[at + 3] >> shift) & mask) << 24;
+            word |= four << (bits * k);
         }
         return word;
     }

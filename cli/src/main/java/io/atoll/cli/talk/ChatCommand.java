@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.atoll.cli.client.ApiClient;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jline.reader.EndOfFileException;
@@ -36,7 +37,11 @@ public final class ChatCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         try (Endpoint.Open server = endpoint.open();
                 org.jline.terminal.Terminal terminal =
-                        TerminalBuilder.builder().system(true).dumb(true).build()) {
+                        TerminalBuilder.builder()
+                                .system(true)
+                                .dumb(true)
+                                .encoding(StandardCharsets.UTF_8)
+                                .build()) {
             converse(server, terminal);
             return 0;
         }

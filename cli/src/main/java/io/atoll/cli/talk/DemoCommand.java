@@ -47,6 +47,17 @@ public final class DemoCommand implements Callable<Integer> {
             description = "Another model: a directory or a GGUF file. Default: the demo model.")
     private Optional<Path> model;
 
+    private static final int WARM_UP_ANSWERS = 12;
+
+    private static final ApiClient.Listener SILENT =
+            new ApiClient.Listener() {
+                @Override
+                public void reasoning(String text) {}
+
+                @Override
+                public void content(String text) {}
+            };
+
     /// What is asked: a title, the question, and whether to think first and to offer a tool.
     private record Question(String title, String text, boolean thinking, boolean tool) {}
 
@@ -71,6 +82,7 @@ public final class DemoCommand implements Callable<Integer> {
                 ApiClient client = new ApiClient(cluster.url())) {
             Runtime.getRuntime().addShutdownHook(stopping(cluster, interrupted));
             String name = client.get("v1/models").path("data").path(0).path("id").asText();
+            warmUp(client, name);
             for (Question question : QUESTIONS) {
                 ask(client, name, question);
             }
@@ -94,8 +106,15 @@ public final class DemoCommand implements Callable<Integer> {
                         });
     }
 
-    private void ask(ApiClient client, String model, Question question)
-            throws IOException, InterruptedException {
+    /// Java compiles what it has run often, so the first hundreds of tokens of a process are slow.
+    private void warmUp(ApiClient client, String model) throws IOException, InterruptedException {
+        screen.note("warming up");
+        for (int i = 0; i < WARM_UP_ANSWERS; i++) {
+            client.chat(request(model, QUESTIONS.getLast()), SILENT);
+        }
+    }
+
+    private static ObjectNode request(String model, Question question) throws IOException {
         ObjectNode request = JSON.createObjectNode();
         request.put("model", model).put("temperature", 0).put("max_tokens", 200);
         request.putObject("chat_template_kwargs").put("enable_thinking", question.thinking());
@@ -106,9 +125,14 @@ public final class DemoCommand implements Callable<Integer> {
         if (question.tool()) {
             request.set("tools", JSON.readTree(WEATHER_TOOL));
         }
+        return request;
+    }
+
+    private void ask(ApiClient client, String model, Question question)
+            throws IOException, InterruptedException {
         System.out.println();
         screen.heading(question.title() + ": " + question.text());
-        ApiClient.Answer answer = client.chat(request, screen);
+        ApiClient.Answer answer = client.chat(request(model, question), screen);
         screen.endAnswer();
         screen.note(ChatCommand.describe(answer));
     }
