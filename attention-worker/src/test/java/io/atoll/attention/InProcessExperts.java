@@ -6,6 +6,7 @@ import io.atoll.kernels.Kernels;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.weights.ExpertWeights;
+import io.atoll.model.weights.PackingMode;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.model.weights.WeightPacking;
 import io.atoll.proto.ErrorCode;
@@ -55,8 +56,9 @@ public final class InProcessExperts implements RoutedExperts {
 
     private PackedExpert pack(ExpertWeights expert) {
         return new PackedExpert(
-                WeightPacking.keep(source, List.of(expert.gate(), expert.up()), arena),
-                WeightPacking.keep(source, List.of(expert.down()), arena));
+                WeightPacking.keep(
+                        PackingMode.EXACT, source, List.of(expert.gate(), expert.up()), arena),
+                WeightPacking.keep(PackingMode.EXACT, source, List.of(expert.down()), arena));
     }
 
     /// Asks `fault` at each combine whether it fails; it is given the layer.

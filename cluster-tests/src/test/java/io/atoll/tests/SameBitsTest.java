@@ -1,42 +1,11 @@
 package io.atoll.tests;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.atoll.attention.moe.RemoteExperts;
-import io.atoll.attention.moe.RemoteExpertsSettings;
-import io.atoll.attention.moe.RoutedExperts;
-import io.atoll.attention.moe.RoutedModel;
-import io.atoll.attention.moe.WorkerAddress;
-import io.atoll.attention.step.AttentionSettings;
-import io.atoll.attention.step.LocalAttentionWorker;
-import io.atoll.attention.step.SamplingParameters;
-import io.atoll.attention.step.SequenceOptions;
-import io.atoll.attention.step.StepOutcome;
-import io.atoll.attention.step.StepOutcome.Sampled;
-import io.atoll.attention.step.StepPlan;
-import io.atoll.attention.step.StepPlan.SequenceRows;
-import io.atoll.cli.roles.LocalExperts;
-import io.atoll.cluster.placement.ExpertShard;
-import io.atoll.expert.ExpertWorker;
-import io.atoll.expert.ExpertWorkerSettings;
-import io.atoll.kernels.ComputePool;
-import io.atoll.kernels.KernelLibrary;
-import io.atoll.kernels.Kernels;
-import io.atoll.model.ModelDirectory;
-import io.atoll.model.config.TextConfig;
-import io.atoll.model.trace.ForwardObserver;
-import io.atoll.proto.wire.RowFormat;
+import io.atoll.tests.RecordedRuns.Trace;
 import java.io.IOException;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
-import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.Random;
-import java.util.TreeMap;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.TestInstance;
@@ -46,43 +15,19 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// Promise 2: the same bits for any number of workers, placement, thread count and batch.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class SameBitsTest {
-    private static final Path MODEL = Path.of(System.getProperty("atoll.root"), "demo-model");
-    private static final int SEQUENCES = 8;
-    private static final int DECODED = 5;
-    private static final SamplingParameters SAMPLING =
-            new SamplingParameters(1, 20, 0.95f, 0, 0.3f, 0.1f, 1.1f, 7);
-
-    private final Kernels kernels = KernelLibrary.select(Optional.empty());
-    private final ModelDirectory model = ModelDirectory.open(MODEL);
-    private final List<int[]> prompts = prompts();
+    private final RecordedRuns runs =
+            new RecordedRuns(Path.of(System.getProperty("atoll.root"), "demo-model"));
     private Map<Long, Trace> expected = Map.of();
-
-    /// What one sequence gave: the logits of every row, and each chosen token with its probability.
-    private record Trace(List<float[]> logits, List<Integer> tokens, List<Float> logprobs) {
-        Trace() {
-            this(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
-        }
-    }
-
-    /// Lengths around a KV block and, with the longest, an attention segment.
-    private static List<int[]> prompts() {
-        Random random = new Random(5);
-        List<int[]> prompts = new ArrayList<>();
-        for (int length : new int[] {1, 2, 31, 32, 33, 64, 100, 270}) {
-            prompts.add(random.ints(length, 0, 2016).toArray());
-        }
-        return prompts;
-    }
 
     @BeforeAll
     void runAloneInOneProcess() throws IOException {
-        expected = run("one", 1, 1);
-        assertEquals(SEQUENCES, expected.size());
+        expected = runs.run("one", 1, 1);
+        assertEquals(8, expected.size());
     }
 
     @AfterAll
     void close() {
-        model.close();
+        runs.close();
     }
 
     @ParameterizedTest
@@ -101,164 +46,7 @@ class SameBitsTest {
     })
     void logitsAndTokensDoNotDependOnWhereAndWithWhomTheyAreComputed(
             String topology, int threads, int batch) throws IOException {
-        Map<Long, Trace> found = run(topology, threads, batch);
-        assertEquals(expected.keySet(), found.keySet());
-        for (long id : expected.keySet()) {
-            Trace want = expected.get(id);
-            Trace got = found.get(id);
-            assertEquals(want.tokens(), got.tokens(), "tokens of sequence " + id);
-            assertEquals(want.logprobs(), got.logprobs(), "logprobs of sequence " + id);
-            assertEquals(want.logits().size(), got.logits().size());
-            for (int row = 0; row < want.logits().size(); row++) {
-                assertArrayEquals(
-                        want.logits().get(row),
-                        got.logits().get(row),
-                        "logits of sequence " + id + " row " + row);
-            }
-        }
-    }
-
-    private static List<String> shards(String topology) {
-        return switch (topology) {
-            case "one" -> List.of();
-            case "two" -> List.of("0-15", "16-31");
-            case "three uneven" -> List.of("0-2", "3-25", "26-31");
-            case "by layer" -> List.of("0-2:*;7:0-4", "3-6:*;7:5-31");
-            case "overlapping" -> List.of("0-20", "10-31", "*");
-            default -> throw new IllegalArgumentException(topology);
-        };
-    }
-
-    /// Runs all sequences, `batch` at a time.
-    private Map<Long, Trace> run(String topology, int threads, int batch) throws IOException {
-        List<ExpertWorker> workers = new ArrayList<>();
-        TextConfig text = model.config().text();
-        try (ComputePool pool = new ComputePool(threads)) {
-            for (String shard : shards(topology)) {
-                workers.add(
-                        startWorker(
-                                "w" + workers.size(),
-                                ExpertShard.parse(shard, text.layerCount(), text.experts())));
-            }
-            try (RoutedExperts experts =
-                            workers.isEmpty()
-                                    ? LocalExperts.load(model, kernels, pool)
-                                    : connect(workers, text);
-                    LocalAttentionWorker worker =
-                            new LocalAttentionWorker(
-                                    model.textWeights(),
-                                    model.modelDigest(),
-                                    2036,
-                                    experts,
-                                    kernels,
-                                    pool,
-                                    new AttentionSettings(
-                                            600,
-                                            SEQUENCES,
-                                            512,
-                                            8 * 512,
-                                            threads,
-                                            Optional.empty(),
-                                            Duration.ofSeconds(30)))) {
-                Map<Long, Trace> traces = new TreeMap<>();
-                for (int first = 0; first < SEQUENCES; first += batch) {
-                    runBatch(worker, first, Math.min(SEQUENCES, first + batch), traces);
-                }
-                return traces;
-            }
-        } finally {
-            workers.forEach(ExpertWorker::close);
-        }
-    }
-
-    private ExpertWorker startWorker(String name, ExpertShard shard) throws IOException {
-        ExpertWorker worker =
-                ExpertWorker.open(
-                        ExpertWorkerSettings.of(name, "test", MODEL, shard, "127.0.0.1", 0));
-        worker.start();
-        return worker;
-    }
-
-    private RoutedExperts connect(List<ExpertWorker> workers, TextConfig text) {
-        List<WorkerAddress> addresses = new ArrayList<>();
-        for (ExpertWorker worker : workers) {
-            addresses.add(new WorkerAddress("w" + addresses.size(), "127.0.0.1", worker.port()));
-        }
-        RemoteExperts experts =
-                new RemoteExperts(
-                        RemoteExpertsSettings.of("test", "test", addresses),
-                        new RoutedModel(
-                                model.modelDigest(),
-                                text.layerCount(),
-                                text.experts(),
-                                text.hiddenSize(),
-                                RowFormat.F32,
-                                ExpertWorker.FRACTION_BITS),
-                        kernels);
-        try {
-            assertEquals(Optional.empty(), experts.awaitAvailable(Duration.ofSeconds(30)));
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
-        }
-        return experts;
-    }
-
-    /// Prefills the sequences together, then decodes them together: the first half of the decode steps shows all logits, the
-    /// rest takes the path of production, without an observer.
-    private void runBatch(
-            LocalAttentionWorker worker, int first, int end, Map<Long, Trace> traces) {
-        Map<Long, int[]> next = new TreeMap<>();
-        Map<Long, Integer> positions = new TreeMap<>();
-        for (long id = first; id < end; id++) {
-            int[] prompt = prompts.get((int) id);
-            SequenceOptions options =
-                    new SequenceOptions(prompt.length, prompt.length + DECODED, SAMPLING);
-            assertEquals(Optional.empty(), worker.open(id, options));
-            next.put(id, prompt);
-            positions.put(id, 0);
-            traces.put(id, new Trace());
-        }
-        for (int step = 0; step < DECODED; step++) {
-            List<SequenceRows> rows = new ArrayList<>();
-            for (long id : next.keySet()) {
-                rows.add(new SequenceRows(id, positions.get(id), next.get(id), true));
-            }
-            StepPlan plan = new StepPlan(step, rows, Duration.ofSeconds(60));
-            boolean observed = step <= DECODED / 2;
-            StepOutcome outcome =
-                    observed ? worker.step(plan, collector(plan, traces)) : worker.step(plan);
-            List<Sampled> sampled =
-                    switch (outcome) {
-                        case StepOutcome.Completed(var tokens) -> tokens;
-                        case StepOutcome.Failed(var failure) ->
-                                throw new AssertionError(failure.toString());
-                    };
-            for (Sampled token : sampled) {
-                long id = token.sequenceId();
-                traces.get(id).tokens().add(token.token());
-                traces.get(id).logprobs().add(token.logprob());
-                positions.merge(id, next.get(id).length, Integer::sum);
-                next.put(id, new int[] {token.token()});
-            }
-        }
-        next.keySet().forEach(worker::close);
-    }
-
-    private static ForwardObserver collector(StepPlan plan, Map<Long, Trace> traces) {
-        return (name, layer, data, rows, cols) -> {
-            if (!name.equals("logits")) {
-                return;
-            }
-            float[] all = data.asSlice(0, 4L * rows * cols).toArray(ValueLayout.JAVA_FLOAT);
-            int row = 0;
-            for (SequenceRows sequence : plan.sequences()) {
-                for (int i = 0; i < sequence.tokens().length; i++) {
-                    float[] logits = new float[cols];
-                    System.arraycopy(all, row * cols, logits, 0, cols);
-                    traces.get(sequence.sequenceId()).logits().add(logits);
-                    row++;
-                }
-            }
-        };
+        Map<Long, Trace> found = runs.run(topology, threads, batch);
+        RecordedRuns.assertSame(expected, found);
     }
 }

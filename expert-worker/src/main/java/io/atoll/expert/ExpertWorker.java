@@ -59,7 +59,7 @@ public final class ExpertWorker implements AutoCloseable {
                     settings.shard().size(),
                     settings.shard(),
                     store.bytes() >> 20,
-                    store.format(),
+                    store.formats(),
                     (System.nanoTime() - begin) / 1_000_000);
             try {
                 return over(settings, store, model.modelDigest());
@@ -99,7 +99,7 @@ public final class ExpertWorker implements AutoCloseable {
                         settings.clusterId(),
                         modelDigest,
                         kernels.kernelClass().arithmetic(),
-                        store.format().takesQuantizedRows() ? RowFormat.Q8 : RowFormat.F32,
+                        store.takesQuantizedRows() ? RowFormat.Q8 : RowFormat.F32,
                         store.hidden(),
                         FRACTION_BITS,
                         store.shard());

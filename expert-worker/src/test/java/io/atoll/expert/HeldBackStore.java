@@ -3,7 +3,6 @@ package io.atoll.expert;
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.store.ExpertStore;
 import io.atoll.kernels.PackedMatrix;
-import io.atoll.kernels.WeightFormat;
 import java.util.concurrent.CountDownLatch;
 
 /// A store that keeps the compute thread waiting in its first pass until it is let go, so that a test decides what queues up
@@ -41,8 +40,8 @@ final class HeldBackStore implements ExpertStore {
     }
 
     @Override
-    public WeightFormat format() {
-        return store.format();
+    public boolean takesQuantizedRows() {
+        return store.takesQuantizedRows();
     }
 
     @Override

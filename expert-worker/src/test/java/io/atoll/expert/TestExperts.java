@@ -13,6 +13,7 @@ import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Random;
+import java.util.function.IntFunction;
 
 /// A small synthetic layer stack: weights derived from (layer, expert), and the plain arithmetic over them.
 public final class TestExperts {
@@ -29,15 +30,24 @@ public final class TestExperts {
 
     /// A store of these experts.
     public static ResidentExperts store(ExpertShard shard, WeightFormat format) {
+        return store(shard, format, _ -> format);
+    }
+
+    /// A store of these experts whose down projections have formats of their own.
+    ///
+    /// @param downFormat the format of an expert's down projection, in any layer
+    public static ResidentExperts store(
+            ExpertShard shard, WeightFormat format, IntFunction<WeightFormat> downFormat) {
         return new ResidentExperts(
                 shard,
                 HIDDEN,
                 INTERMEDIATE,
-                format,
+                format.takesQuantizedRows(),
                 new ResidentExperts.Source() {
                     @Override
                     public PackedMatrix gateUp(int layer, int expert, SegmentAllocator memory) {
-                        return pack(gateUp(layer, expert), 2 * INTERMEDIATE, HIDDEN, memory);
+                        return pack(
+                                format, gateUp(layer, expert), 2 * INTERMEDIATE, HIDDEN, memory);
                     }
 
                     private float[] gateUp(int layer, int expert) {
@@ -46,18 +56,27 @@ public final class TestExperts {
 
                     @Override
                     public PackedMatrix down(int layer, int expert, SegmentAllocator memory) {
-                        return pack(TestExperts.down(layer, expert), HIDDEN, INTERMEDIATE, memory);
+                        return pack(
+                                downFormat.apply(expert),
+                                TestExperts.down(layer, expert),
+                                HIDDEN,
+                                INTERMEDIATE,
+                                memory);
                     }
 
                     private PackedMatrix pack(
-                            float[] values, int rows, int cols, SegmentAllocator memory) {
+                            WeightFormat packed,
+                            float[] values,
+                            int rows,
+                            int cols,
+                            SegmentAllocator memory) {
                         try (Arena arena = Arena.ofConfined()) {
                             MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
                             List<RowSource> source =
                                     List.of(new RowSource(data, SourceType.F32, rows));
-                            return format == WeightFormat.Q8
+                            return packed == WeightFormat.Q8
                                     ? Packing.quantize(source, cols, memory)
-                                    : Packing.pack(format, source, cols, memory);
+                                    : Packing.pack(packed, source, cols, memory);
                         }
                     }
                 });

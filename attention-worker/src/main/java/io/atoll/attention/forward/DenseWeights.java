@@ -2,18 +2,27 @@ package io.atoll.attention.forward;
 
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.model.checkpoint.Tensor;
+import io.atoll.model.quant.ReorderedMatrix;
 import io.atoll.model.quant.WeightMatrix;
 import io.atoll.model.weights.LayerWeights;
 import io.atoll.model.weights.MixerWeights;
+import io.atoll.model.weights.PackingMode;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.model.weights.WeightPacking;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
 
 /// Everything but the routed experts and the embedding table, packed as the kernels read it. No value changes: BF16 stays
-/// BF16, and everything else, quantised weights included, becomes the f32 it means.
+/// BF16, blocks of integers stay what they are where the kernels have a format for them, and everything else becomes the f32
+/// it means.
+///
+/// Matrices of a few outputs that decide over everything behind them (router, gates of the delta rule and of the shared expert) are
+/// always f32 or BF16, so that their rows are not rounded: they are a hundredth of the weights.
 ///
 /// The memory belongs to the arena it was loaded into.
 ///
@@ -47,6 +56,8 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
             MemorySegment keyNorm)
             implements Mixer {}
 
+    /// @param output `[hidden, linearValueDim]`; its columns may stand as in the file, whose blocks cannot be cut into heads
+    /// @param outputHeads where each value head stands among those columns, unless they are in the order of the heads
     record DeltaNet(
             PackedMatrix queryKeyValue,
             PackedMatrix gate,
@@ -56,7 +67,8 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
             MemorySegment decayLog,
             MemorySegment decayBias,
             MemorySegment norm,
-            PackedMatrix output)
+            PackedMatrix output,
+            Optional<int[]> outputHeads)
             implements Mixer {}
 
     /// Reads and packs the weights, several layers at a time.
@@ -65,14 +77,16 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
     static DenseWeights load(TextWeights weights, Compute compute, Arena arena) {
         Layer[] layers = new Layer[weights.config().layerCount()];
         PackedMatrix[] head = new PackedMatrix[1];
-        Packer packer = matrices -> WeightPacking.keep(weights.source(), List.of(matrices), arena);
+        Packer packer =
+                (mode, matrices) ->
+                        WeightPacking.keep(mode, weights.source(), List.of(matrices), arena);
         compute.pool()
                 .run(
                         layers.length + 1,
                         task -> {
                             // The head is the largest matrix, so it goes first.
                             if (task == 0) {
-                                head[0] = packer.pack(weights.lmHead());
+                                head[0] = packer.pack(PackingMode.PACKED, weights.lmHead());
                             } else {
                                 layers[task - 1] =
                                         loadLayer(weights.layer(task - 1), packer, arena);
@@ -83,7 +97,22 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
 
     /// Packs matrices `[out, in]` below each other.
     private interface Packer {
-        PackedMatrix pack(WeightMatrix... matrices);
+        PackedMatrix pack(PackingMode mode, WeightMatrix... matrices);
+    }
+
+    /// Whether some of these weights meet rows that are rounded to int8.
+    boolean quantizesRows() {
+        return Stream.concat(Stream.of(lmHead), layers.stream().flatMap(DenseWeights::matrices))
+                .anyMatch(matrix -> matrix.format().takesQuantizedRows());
+    }
+
+    private static Stream<PackedMatrix> matrices(Layer layer) {
+        Stream<PackedMatrix> mixer =
+                switch (layer.mixer()) {
+                    case Attention a -> Stream.of(a.query(), a.key(), a.value(), a.output());
+                    case DeltaNet d -> Stream.of(d.queryKeyValue(), d.gate(), d.output());
+                };
+        return Stream.concat(mixer, Stream.of(layer.sharedGateUp(), layer.sharedDown()));
     }
 
     private static Layer loadLayer(LayerWeights layer, Packer packer, Arena arena) {
@@ -92,29 +121,56 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                 switch (layer.mixer()) {
                     case MixerWeights.Attention attention ->
                             new Attention(
-                                    packer.pack(attention.query()),
-                                    packer.pack(attention.key()),
-                                    packer.pack(attention.value()),
-                                    packer.pack(attention.output()),
+                                    packer.pack(PackingMode.PACKED, attention.query()),
+                                    packer.pack(PackingMode.PACKED, attention.key()),
+                                    packer.pack(PackingMode.PACKED, attention.value()),
+                                    packer.pack(PackingMode.PACKED, attention.output()),
                                     vector(arena, attention.queryNorm()),
                                     vector(arena, attention.keyNorm()));
-                    case MixerWeights.DeltaNet deltaNet ->
-                            new DeltaNet(
-                                    packer.pack(deltaNet.queryKeyValue()),
-                                    packer.pack(deltaNet.gate()),
-                                    packer.pack(deltaNet.beta()),
-                                    packer.pack(deltaNet.decay()),
-                                    vector(arena, deltaNet.conv()),
-                                    vector(arena, deltaNet.decayLog()),
-                                    vector(arena, deltaNet.decayBias()),
-                                    vector(arena, deltaNet.norm()),
-                                    packer.pack(deltaNet.output()));
+                    case MixerWeights.DeltaNet deltaNet -> loadDeltaNet(deltaNet, packer, arena);
                 },
                 vector(arena, layer.postMixerNorm()),
-                packer.pack(layer.router()),
-                packer.pack(layer.sharedExpert().gate(), layer.sharedExpert().up()),
-                packer.pack(layer.sharedExpert().down()),
-                packer.pack(layer.sharedExpertGate()));
+                packer.pack(PackingMode.EXACT, layer.router()),
+                packer.pack(
+                        PackingMode.PACKED, layer.sharedExpert().gate(), layer.sharedExpert().up()),
+                packer.pack(PackingMode.PACKED, layer.sharedExpert().down()),
+                packer.pack(PackingMode.EXACT, layer.sharedExpertGate()));
+    }
+
+    private static DeltaNet loadDeltaNet(
+            MixerWeights.DeltaNet deltaNet, Packer packer, Arena arena) {
+        Optional<ReorderedMatrix> stored = columnsToLeave(deltaNet.output());
+        return new DeltaNet(
+                packer.pack(PackingMode.PACKED, deltaNet.queryKeyValue()),
+                packer.pack(PackingMode.PACKED, deltaNet.gate()),
+                packer.pack(PackingMode.EXACT, deltaNet.beta()),
+                packer.pack(PackingMode.EXACT, deltaNet.decay()),
+                vector(arena, deltaNet.conv()),
+                vector(arena, deltaNet.decayLog()),
+                vector(arena, deltaNet.decayBias()),
+                vector(arena, deltaNet.norm()),
+                packer.pack(
+                        PackingMode.PACKED,
+                        stored.map(ReorderedMatrix::source).orElse(deltaNet.output())),
+                stored.map(DenseWeights::places));
+    }
+
+    /// The output projection, if it is stored in blocks along its rows and its columns would have to be moved. A block of 256 columns
+    /// spans several heads and cannot be cut, so the columns stay, and the heads of each row that meets them are moved instead.
+    private static Optional<ReorderedMatrix> columnsToLeave(WeightMatrix output) {
+        return output instanceof ReorderedMatrix reordered
+                        && reordered.axis() == ReorderedMatrix.Axis.COLUMNS
+                        && WeightPacking.format(PackingMode.PACKED, List.of(reordered.source()))
+                                .takesQuantizedRows()
+                ? Optional.of(reordered)
+                : Optional.empty();
+    }
+
+    /// Where the file has each value head.
+    private static int[] places(ReorderedMatrix output) {
+        int[] places = new int[output.cols() / output.unit()];
+        Arrays.setAll(places, head -> output.sourceIndex(head * output.unit()) / output.unit());
+        return places;
     }
 
     /// A small tensor widened to f32.

@@ -31,6 +31,7 @@ public final class Forward implements AutoCloseable {
     private final List<DecoderLayer> layers;
     private final RmsNorm finalNorm;
     private final LanguageModelHead head;
+    private final boolean quantizesRows;
     private MemorySegment logits;
 
     /// Loads and packs the dense weights.
@@ -51,6 +52,7 @@ public final class Forward implements AutoCloseable {
         this.compute = compute;
         try {
             DenseWeights dense = DenseWeights.load(weights, compute, arena);
+            quantizesRows = dense.quantizesRows();
             workspace = new Workspace(config, maxRows, maxLogitRows, compute.maxTasks(), arena);
             rotary = new RotaryTable(config.rope(), config.rotaryDim(), maxRows, arena);
             embedding = new Embedding(weights.embedding());
@@ -89,12 +91,17 @@ public final class Forward implements AutoCloseable {
                                         compute)));
             }
             finalNorm = norm(dense.finalNorm());
-            head = new LanguageModelHead(dense.lmHead(), compute);
+            head = new LanguageModelHead(dense.lmHead(), workspace.quantized, compute);
             logits = workspace.logits;
         } catch (RuntimeException | Error e) {
             arena.close();
             throw e;
         }
+    }
+
+    /// Whether some dense weights are packed in integers and so meet rows that are rounded to int8.
+    public boolean quantizesRows() {
+        return quantizesRows;
     }
 
     private RmsNorm norm(MemorySegment weight) {

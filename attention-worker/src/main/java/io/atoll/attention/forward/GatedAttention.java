@@ -34,6 +34,7 @@ final class GatedAttention implements Mixer {
         inputs =
                 new Projections(
                         compute,
+                        workspace.quantized,
                         new Projection(weights.query(), workspace.queryAndGate),
                         new Projection(weights.key(), workspace.keys),
                         new Projection(weights.value(), workspace.values));
@@ -56,7 +57,8 @@ final class GatedAttention implements Mixer {
                 });
         attend(batch);
         compute.splitRows(rows, queryWidth, (begin, end) -> gate(begin, end - begin));
-        Projections.apply(compute, weights.output(), workspace.attended, rows, out);
+        Projections.apply(
+                compute, workspace.quantized, weights.output(), workspace.attended, rows, out);
     }
 
     /// Norms the queries out of their places beside the gates, and the keys in place.

@@ -30,6 +30,7 @@ final class GatedDeltaNet implements Mixer {
         inputs =
                 new Projections(
                         compute,
+                        workspace.quantized,
                         new Projection(weights.queryKeyValue(), workspace.queryKeyValue),
                         new Projection(weights.gate(), workspace.outputGate),
                         new Projection(weights.beta(), workspace.betaInput),
@@ -44,7 +45,34 @@ final class GatedDeltaNet implements Mixer {
         compute.splitHeads(batch, config.linearKeyHeads(), convolutionWork(), this::convolve);
         compute.splitHeads(batch, config.linearValueHeads(), deltaRuleWork(), this::applyDeltaRule);
         normAndGate(rows);
-        Projections.apply(compute, weights.output(), workspace.deltaOutput, rows, out);
+        MemorySegment output = workspace.deltaOutput;
+        if (weights.outputHeads().isPresent()) {
+            reorderHeads(weights.outputHeads().get(), rows);
+            output = workspace.storedDeltaOutput;
+        }
+        Projections.apply(compute, workspace.quantized, weights.output(), output, rows, out);
+    }
+
+    /// Puts each head where the columns of the output projection expect it.
+    private void reorderHeads(int[] places, int rows) {
+        int width = config.linearValueDim();
+        long headBytes = (long) config.linearValueHeadDim() * Float.BYTES;
+        compute.splitRows(
+                rows,
+                width,
+                (begin, end) -> {
+                    for (int row = begin; row < end; row++) {
+                        long at = (long) row * width * Float.BYTES;
+                        for (int head = 0; head < places.length; head++) {
+                            MemorySegment.copy(
+                                    workspace.deltaOutput,
+                                    at + head * headBytes,
+                                    workspace.storedDeltaOutput,
+                                    at + places[head] * headBytes,
+                                    headBytes);
+                        }
+                    }
+                });
     }
 
     /// Multiply-adds of the channels that go with one key head: the taps, and about as much again for SiLU and norm.

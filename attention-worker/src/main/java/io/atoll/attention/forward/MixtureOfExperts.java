@@ -41,6 +41,7 @@ final class MixtureOfExperts {
         sharedInputs =
                 new Projections(
                         compute,
+                        workspace.quantized,
                         new Projection(weights.sharedGateUp(), workspace.sharedGateUp),
                         new Projection(weights.sharedExpertGate(), workspace.sharedExpertGate));
     }
@@ -88,7 +89,8 @@ final class MixtureOfExperts {
 
     private void route(int rows, MemorySegment x, ForwardObserver observer) {
         int k = config.expertsPerToken();
-        Projections.apply(compute, weights.router(), x, rows, workspace.routerLogits);
+        Projections.apply(
+                compute, workspace.quantized, weights.router(), x, rows, workspace.routerLogits);
         observer.tensor("router_logits", layer, workspace.routerLogits, rows, config.experts());
         compute.splitRows(
                 rows,
@@ -120,7 +122,12 @@ final class MixtureOfExperts {
                                 end - begin,
                                 inner));
         Projections.apply(
-                compute, weights.sharedDown(), workspace.sharedInner, rows, workspace.sharedOutput);
+                compute,
+                workspace.quantized,
+                weights.sharedDown(),
+                workspace.sharedInner,
+                rows,
+                workspace.sharedOutput);
     }
 
     private void addShared(int rows, MemorySegment out) {

@@ -19,6 +19,9 @@ final class Workspace {
     /// `[R, hidden]`: the output of either, before it is added to `x`.
     final MemorySegment branch;
 
+    /// The int8 form of the rows that are being multiplied.
+    final QuantizedInput quantized;
+
     // Gated DeltaNet.
 
     /// `[R, convDim]`: queries, keys and values before the convolution.
@@ -39,6 +42,9 @@ final class Workspace {
 
     /// `[R, valueDim]`.
     final MemorySegment deltaOutput;
+
+    /// `[R, valueDim]`: the same with its heads in the order in which a file has them.
+    final MemorySegment storedDeltaOutput;
 
     // Full attention.
 
@@ -102,6 +108,7 @@ final class Workspace {
         beta = floats(arena, maxRows, config.linearValueHeads());
         decay = floats(arena, maxRows, config.linearValueHeads());
         deltaOutput = floats(arena, maxRows, config.linearValueDim());
+        storedDeltaOutput = floats(arena, maxRows, config.linearValueDim());
 
         int queryWidth = config.attentionHeads() * config.headDim();
         int keyWidth = config.keyValueHeads() * config.headDim();
@@ -123,6 +130,10 @@ final class Workspace {
         sharedInner = floats(arena, maxRows, inner);
         sharedOutput = floats(arena, maxRows, hidden);
         sharedExpertGate = floats(arena, maxRows, 1);
+
+        int widest =
+                Math.max(Math.max(hidden, inner), Math.max(queryWidth, config.linearValueDim()));
+        quantized = new QuantizedInput(maxRows, widest, arena);
 
         logits = floats(arena, maxLogitRows, config.vocabSize());
     }

@@ -133,6 +133,11 @@ public final class LocalAttentionWorker implements AttentionWorker {
         return info;
     }
 
+    /// Whether some dense weights are packed in integers, so that rows are rounded to int8 where they meet them.
+    public boolean quantizesRows() {
+        return forward.quantizesRows();
+    }
+
     @Override
     public Optional<Failure> open(long sequenceId, SequenceOptions options) {
         enter();

@@ -6,13 +6,13 @@ import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.moe.RoutedModel;
 import io.atoll.attention.moe.WorkerAddress;
 import io.atoll.cli.process.AtollProcess;
+import io.atoll.cli.roles.ExpertRows;
 import io.atoll.cluster.config.HostPort;
 import io.atoll.expert.ExpertWorker;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.proto.Failure;
-import io.atoll.proto.wire.RowFormat;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -100,7 +100,7 @@ final class ClusterExperts implements RoutedExperts {
                                 config.layerCount(),
                                 config.experts(),
                                 config.hiddenSize(),
-                                RowFormat.F32, // workers keep the checkpoint's values
+                                ExpertRows.format(model),
                                 ExpertWorker.FRACTION_BITS),
                         kernels);
         remote = Optional.of(connected);

@@ -8,6 +8,10 @@ import java.nio.file.Path;
 interface Engine extends AutoCloseable {
     TextConfig config();
 
+    /// Whether it computes with f32 rows throughout. Otherwise rows are rounded to int8 where they meet weights that are packed in
+    /// integers, so that its numbers are near those of the checkpoint, but not as near as f32 is.
+    boolean isExact();
+
     /// Opens an empty sequence.
     ///
     /// @param maxTokens longest it will become

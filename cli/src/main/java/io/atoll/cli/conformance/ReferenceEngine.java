@@ -36,6 +36,11 @@ final class ReferenceEngine implements Engine {
     }
 
     @Override
+    public boolean isExact() {
+        return true;
+    }
+
+    @Override
     public Sequence open(int maxTokens) {
         return new ReferenceSequence(reference.session());
     }

@@ -1,5 +1,7 @@
 package io.atoll.cli.conformance;
 
+import java.util.Arrays;
+
 /// The most likely tokens of some rows, and how likely they are.
 ///
 /// @param k tokens of each row
@@ -42,26 +44,40 @@ record TopTokens(int k, int[] ids, float[] logprobs) {
         float[] found = new float[logprobs.length];
         for (int t = 0; t < logits.length; t++) {
             double total = Logits.logSumExp(logits[t]);
-            int[] top = Logits.top(logits[t], k + 1);
             for (int rank = 0; rank < k; rank++) {
                 int i = t * k + rank;
                 found[i] = (float) (logits[t][ids[i]] - total);
-                boolean aboveClear = rank == 0 || logprobs[i - 1] - logprobs[i] > LOG_PROBABILITY;
-                // The file does not say how far the first token that is not in it is away; the
-                // engine's own does as well.
-                boolean belowClear =
-                        rank + 1 < k
-                                ? logprobs[i] - logprobs[i + 1] > LOG_PROBABILITY
-                                : top.length <= k
-                                        || (double) logits[t][top[rank]] - logits[t][top[rank + 1]]
-                                                > LOG_PROBABILITY;
-                if (aboveClear && belowClear) {
-                    foundIds[i] = top[rank];
-                }
             }
+            findClear(t, logits[t], LOG_PROBABILITY, foundIds);
         }
         checks.close(where + "top10_logprobs", logprobs, found, LOG_PROBABILITY);
         checks.ids(where + "top10_ids", ids, foundIds);
+    }
+
+    /// Compares the ids of the first row where neighbours are further apart than `gap`.
+    void compareIds(String where, float[] logits, double gap, Checks checks) {
+        int[] foundIds = Arrays.copyOf(ids, k);
+        findClear(0, logits, gap, foundIds);
+        checks.ids(where + "top10_ids", Arrays.copyOf(ids, k), foundIds);
+    }
+
+    /// Puts an engine's ids into the places of row `t` whose neighbours are further apart than `gap`.
+    private void findClear(int t, float[] logits, double gap, int[] foundIds) {
+        int[] top = Logits.top(logits, k + 1);
+        for (int rank = 0; rank < k; rank++) {
+            int i = t * k + rank;
+            boolean aboveClear = rank == 0 || logprobs[i - 1] - logprobs[i] > gap;
+            // The file does not say how far the first token that is not in it is away; the
+            // engine's own does as well.
+            boolean belowClear =
+                    rank + 1 < k
+                            ? logprobs[i] - logprobs[i + 1] > gap
+                            : top.length <= k
+                                    || (double) logits[top[rank]] - logits[top[rank + 1]] > gap;
+            if (aboveClear && belowClear) {
+                foundIds[i] = top[rank];
+            }
+        }
     }
 
     /// Kullback-Leibler divergence of an engine's distribution from the first row's, in nats, over these tokens and all

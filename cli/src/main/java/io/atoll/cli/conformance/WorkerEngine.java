@@ -15,7 +15,9 @@ import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.trace.Recording;
+import io.atoll.model.weights.PackingMode;
 import io.atoll.model.weights.TextWeights;
+import io.atoll.model.weights.WeightPacking;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -106,6 +108,12 @@ final class WorkerEngine implements Engine {
     @Override
     public TextConfig config() {
         return model.config().text();
+    }
+
+    @Override
+    public boolean isExact() {
+        return !worker.quantizesRows()
+                && WeightPacking.expertMode(model.textWeights()) == PackingMode.EXACT;
     }
 
     @Override

@@ -110,7 +110,7 @@ final class AttentionParts implements AutoCloseable {
                         text.hiddenSize(),
                         file.expertFormat().equals(Optional.of("q8"))
                                 ? RowFormat.Q8
-                                : RowFormat.F32,
+                                : ExpertRows.format(model),
                         ExpertWorker.FRACTION_BITS),
                 kernels);
     }

@@ -64,6 +64,7 @@ public final class ExpertEngine implements AutoCloseable {
     private final int[] segmentExpert; // [experts], the experts that have routes, ascending
     private final int[] segmentBegin; // [experts + 1], their first position
     private int segments;
+    private boolean quantizedInner; // whether a down projection of the pass takes int8 rows
     private int tiles;
     private int[] positionRoute = new int[256];
     private long weightBytes;
@@ -120,7 +121,7 @@ public final class ExpertEngine implements AutoCloseable {
         this.hidden = store.hidden();
         this.intermediate = store.intermediate();
         this.experts = store.shard().experts();
-        this.quantized = store.format().takesQuantizedRows();
+        this.quantized = store.takesQuantizedRows();
         this.rowBytes = quantized ? hidden : hidden * Float.BYTES;
         this.maxPassRoutes = (int) Math.max(experts, passBytes / routeBytes());
         this.segmentCount = new int[experts];
@@ -218,7 +219,7 @@ public final class ExpertEngine implements AutoCloseable {
             MemorySegment weights,
             MemorySegment sums) {
         if (!quantized) {
-            throw new IllegalStateException(store.format() + " weights take f32 rows");
+            throw new IllegalStateException("the weights take f32 rows");
         }
         int job = addJob(q, scales, false, sums);
         addRows(job, rows, routeOffsets, ids, weights);
@@ -345,6 +346,7 @@ public final class ExpertEngine implements AutoCloseable {
             segmentCount[routeExpert[passFirstRoute + i]]++;
         }
         segments = 0;
+        quantizedInner = false;
         int position = 0;
         for (int expert = 0; expert < experts; expert++) {
             int count = segmentCount[expert];
@@ -354,9 +356,10 @@ public final class ExpertEngine implements AutoCloseable {
                 segments++;
                 segmentCount[expert] = position;
                 position += count;
+                PackedMatrix down = store.down(layer, expert);
+                quantizedInner |= down.format().takesQuantizedRows();
                 weightBytes +=
-                        store.gateUp(layer, expert).data().byteSize()
-                                + store.down(layer, expert).data().byteSize();
+                        store.gateUp(layer, expert).data().byteSize() + down.data().byteSize();
             }
         }
         segmentBegin[segments] = position;
@@ -376,8 +379,8 @@ public final class ExpertEngine implements AutoCloseable {
         long xScaleBytes = quantized ? aligned(n * scaleBytes(hidden)) : 0;
         long gateUpBytes = aligned(n * 2 * intermediate * Float.BYTES);
         long innerBytes = aligned(n * intermediate * Float.BYTES);
-        long innerQBytes = quantized ? aligned(n * intermediate) : 0;
-        long innerScaleBytes = quantized ? aligned(n * scaleBytes(intermediate)) : 0;
+        long innerQBytes = quantizedInner ? aligned(n * intermediate) : 0;
+        long innerScaleBytes = quantizedInner ? aligned(n * scaleBytes(intermediate)) : 0;
         long yBytes = aligned(n * hidden * Float.BYTES);
         MemorySegment memory =
                 scratch.atLeast(
@@ -433,7 +436,7 @@ public final class ExpertEngine implements AutoCloseable {
     private void multiplyGateUp(int task) {
         int segment = task / tiles;
         PackedMatrix w = store.gateUp(layer, segmentExpert[segment]);
-        multiply(w, segment, task % tiles, x, xScales, gateUp);
+        multiply(w, segment, task % tiles, x, x, xScales, gateUp);
     }
 
     private void activate(int chunk) {
@@ -445,7 +448,7 @@ public final class ExpertEngine implements AutoCloseable {
                 activated,
                 count,
                 intermediate);
-        if (quantized) {
+        if (quantizedInner) {
             kernels.quantizeRows(
                     activated,
                     count,
@@ -458,15 +461,19 @@ public final class ExpertEngine implements AutoCloseable {
     private void multiplyDown(int task) {
         int segment = task / tiles;
         PackedMatrix w = store.down(layer, segmentExpert[segment]);
-        multiply(w, segment, task % tiles, quantized ? innerQ : inner, innerScales, y);
+        multiply(w, segment, task % tiles, inner, innerQ, innerScales, y);
     }
 
     /// One tile of outputs of one expert, for all rows that chose it.
+    ///
+    /// @param floats the rows, for weights that take f32
+    /// @param q the rows, for weights that take int8
     private void multiply(
             PackedMatrix w,
             int segment,
             int tile,
-            MemorySegment in,
+            MemorySegment floats,
+            MemorySegment q,
             MemorySegment scales,
             MemorySegment out) {
         int groupBegin = (int) ((long) w.groups() * tile / tiles);
@@ -477,10 +484,10 @@ public final class ExpertEngine implements AutoCloseable {
         long begin = segmentBegin[segment];
         int count = segmentBegin[segment + 1] - segmentBegin[segment];
         MemorySegment to = out.asSlice(begin * w.rows() * Float.BYTES);
-        if (quantized) {
+        if (w.format().takesQuantizedRows()) {
             kernels.matMulQuantized(
                     w,
-                    in.asSlice(begin * w.cols()),
+                    q.asSlice(begin * w.cols()),
                     scales.asSlice(begin * scaleBytes(w.cols())),
                     count,
                     to,
@@ -488,7 +495,7 @@ public final class ExpertEngine implements AutoCloseable {
                     groupBegin,
                     groupEnd);
         } else {
-            MemorySegment from = in.asSlice(begin * w.cols() * Float.BYTES);
+            MemorySegment from = floats.asSlice(begin * w.cols() * Float.BYTES);
             kernels.matMul(w, from, count, to, w.rows(), groupBegin, groupEnd);
         }
     }

@@ -2,7 +2,6 @@ package io.atoll.expert.store;
 
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.kernels.PackedMatrix;
-import io.atoll.kernels.WeightFormat;
 
 /// The experts that a worker holds, packed as the kernels read them. Immutable until closed; safe for any thread.
 public interface ExpertStore extends AutoCloseable {
@@ -15,8 +14,9 @@ public interface ExpertStore extends AutoCloseable {
     /// Inner width of an expert.
     int intermediate();
 
-    /// Format of every matrix.
-    WeightFormat format();
+    /// Whether every gate and up projection meets int8 rows; if not, every one meets f32. A down projection's own format says
+    /// what it meets.
+    boolean takesQuantizedRows();
 
     /// Gate over up projection, `[2 intermediate, hidden]`.
     ///

@@ -4,21 +4,32 @@ import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.cluster.placement.ExpertShard.LayerRange;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.WeightFormat;
+import io.atoll.model.quant.WeightMatrix;
 import io.atoll.model.weights.ExpertWeights;
+import io.atoll.model.weights.PackingMode;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.model.weights.WeightPacking;
 import java.lang.foreign.Arena;
 import java.lang.foreign.SegmentAllocator;
+import java.util.Collections;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// Experts packed into memory of this process. Owns the memory: `close()` frees every matrix.
 public final class ResidentExperts implements ExpertStore {
+    private static final Logger LOG = LoggerFactory.getLogger(ResidentExperts.class);
+
     private final Arena arena = Arena.ofShared();
     private final ExpertShard shard;
     private final int hidden;
     private final int intermediate;
-    private final WeightFormat format;
+    private final boolean quantizedRows;
+    private final Set<WeightFormat> formats = EnumSet.noneOf(WeightFormat.class);
     private final PackedMatrix[] gateUp; // [layers * experts], null where not held
     private final PackedMatrix[] down;
     private long bytes;
@@ -33,12 +44,14 @@ public final class ResidentExperts implements ExpertStore {
     }
 
     /// Takes every expert of a shard from a source.
+    ///
+    /// @param quantizedRows whether gate and up projections meet int8 rows
     public ResidentExperts(
-            ExpertShard shard, int hidden, int intermediate, WeightFormat format, Source source) {
+            ExpertShard shard, int hidden, int intermediate, boolean quantizedRows, Source source) {
         this.shard = shard;
         this.hidden = hidden;
         this.intermediate = intermediate;
-        this.format = format;
+        this.quantizedRows = quantizedRows;
         gateUp = new PackedMatrix[shard.layers() * shard.experts()];
         down = new PackedMatrix[shard.layers() * shard.experts()];
         try {
@@ -57,69 +70,96 @@ public final class ResidentExperts implements ExpertStore {
         int index = layer * shard.experts() + expert;
         gateUp[index] =
                 checked(source.gateUp(layer, expert, arena), "gateUp", 2 * intermediate, hidden);
+        if (gateUp[index].format().takesQuantizedRows() != quantizedRows) {
+            throw new IllegalArgumentException(
+                    "layer=%d expert=%d: gateUp is %s, expected one that takes %s rows"
+                            .formatted(
+                                    layer,
+                                    expert,
+                                    gateUp[index].format(),
+                                    quantizedRows ? "int8" : "f32"));
+        }
         down[index] = checked(source.down(layer, expert, arena), "down", hidden, intermediate);
         bytes += gateUp[index].data().byteSize() + down[index].data().byteSize();
     }
 
     private PackedMatrix checked(PackedMatrix matrix, String name, int rows, int cols) {
-        if (matrix.format() != format || matrix.rows() != rows || matrix.cols() != cols) {
+        if (matrix.rows() != rows || matrix.cols() != cols) {
             throw new IllegalArgumentException(
-                    "%s is %s %d x %d, expected %s %d x %d"
-                            .formatted(
-                                    name,
-                                    matrix.format(),
-                                    matrix.rows(),
-                                    matrix.cols(),
-                                    format,
-                                    rows,
-                                    cols));
+                    "%s is %d x %d, expected %d x %d"
+                            .formatted(name, matrix.rows(), matrix.cols(), rows, cols));
         }
+        formats.add(matrix.format());
         return matrix;
     }
 
     /// Loads a shard of a model, reading the bytes of its experts only.
     ///
-    /// Without a format the weights keep their values: BF16 stays BF16, everything else becomes the f32 it means. `Q8` rounds
-    /// them. The model can be closed afterwards.
+    /// Without a format the weights keep their values, each matrix in a format of its own: as
+    /// [WeightPacking#expertMode] says for the whole model. `Q8` rounds them. The model can be closed afterwards.
     ///
     /// @throws io.atoll.model.config.ModelFileException if a weight is missing, or of a type that the format cannot hold
     public static ResidentExperts load(
             TextWeights weights, ExpertShard shard, Optional<WeightFormat> format) {
-        WeightFormat chosen = format.orElseGet(() -> sourceFormat(weights, shard));
+        if (format.isPresent()) {
+            return load(weights, shard, format.get().takesQuantizedRows(), _ -> format.get());
+        }
+        PackingMode mode = WeightPacking.expertMode(weights);
+        if (mode == PackingMode.EXACT) {
+            warnIfSomeCouldBePacked(weights, shard);
+        }
+        return load(
+                weights,
+                shard,
+                mode == PackingMode.PACKED,
+                matrices -> WeightPacking.format(mode, matrices));
+    }
+
+    private static ResidentExperts load(
+            TextWeights weights,
+            ExpertShard shard,
+            boolean quantizedRows,
+            Function<List<WeightMatrix>, WeightFormat> format) {
         return new ResidentExperts(
                 shard,
                 weights.config().hiddenSize(),
                 weights.config().moeIntermediateSize(),
-                chosen,
-                new FromModel(weights, chosen));
+                quantizedRows,
+                new FromModel(weights, format));
     }
 
-    /// The narrowest format that keeps the value of every weight of the shard.
-    private static WeightFormat sourceFormat(TextWeights weights, ExpertShard shard) {
+    /// Says why a quantised model takes so much memory.
+    private static void warnIfSomeCouldBePacked(TextWeights weights, ExpertShard shard) {
         for (LayerRange range : shard.ranges()) {
             for (int expert = range.first(); expert <= range.last(); expert++) {
                 ExpertWeights one = weights.expert(range.layer(), expert);
-                if (WeightPacking.format(List.of(one.gate(), one.up(), one.down()))
-                        != WeightFormat.BF16) {
-                    return WeightFormat.F32;
+                if (WeightPacking.takesQuantizedRows(one)) {
+                    LOG.warn(
+                            "{}: some experts are stored in formats of int8 rows ({}), others are"
+                                    + " not; all become f32, which takes several times the memory",
+                            weights.source(),
+                            one.gate());
+                    return;
                 }
             }
         }
-        return WeightFormat.BF16;
     }
 
-    private record FromModel(TextWeights weights, WeightFormat format) implements Source {
+    private record FromModel(TextWeights weights, Function<List<WeightMatrix>, WeightFormat> format)
+            implements Source {
         @Override
         public PackedMatrix gateUp(int layer, int expert, SegmentAllocator memory) {
             ExpertWeights one = weights.expert(layer, expert);
-            return WeightPacking.pack(
-                    format, weights.source(), List.of(one.gate(), one.up()), memory);
+            return pack(List.of(one.gate(), one.up()), memory);
         }
 
         @Override
         public PackedMatrix down(int layer, int expert, SegmentAllocator memory) {
-            ExpertWeights one = weights.expert(layer, expert);
-            return WeightPacking.pack(format, weights.source(), List.of(one.down()), memory);
+            return pack(List.of(weights.expert(layer, expert).down()), memory);
+        }
+
+        private PackedMatrix pack(List<WeightMatrix> matrices, SegmentAllocator memory) {
+            return WeightPacking.pack(format.apply(matrices), weights.source(), matrices, memory);
         }
     }
 
@@ -139,8 +179,13 @@ public final class ResidentExperts implements ExpertStore {
     }
 
     @Override
-    public WeightFormat format() {
-        return format;
+    public boolean takesQuantizedRows() {
+        return quantizedRows;
+    }
+
+    /// The formats of all matrices.
+    public Set<WeightFormat> formats() {
+        return Collections.unmodifiableSet(formats);
     }
 
     /// Bytes of all matrices.

@@ -21,6 +21,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.Random;
+import java.util.function.IntFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -134,6 +135,39 @@ class ExpertEngineTest {
             engine.run();
         }
         assertArrayEquals(expected, sums.toArray(JAVA_LONG));
+    }
+
+    /// Experts 0 and 1 with a batch between them that has both kinds of down projection.
+    @Test
+    void eachDownProjectionMeetsRowsOfItsOwnKind() {
+        IntFunction<WeightFormat> mixed = e -> e == 0 ? WeightFormat.F32 : WeightFormat.Q8;
+        long[][] both = sumsOfFirstTwo(mixed);
+        long[][] floats = sumsOfFirstTwo(_ -> WeightFormat.F32);
+        long[][] bytes = sumsOfFirstTwo(_ -> WeightFormat.Q8);
+        assertFalse(Arrays.equals(floats[0], bytes[0]), "the formats do not differ");
+        assertArrayEquals(floats[0], both[0]);
+        assertArrayEquals(bytes[1], both[1]);
+    }
+
+    /// What experts 0 and 1 make of the first row, in one batch.
+    private long[][] sumsOfFirstTwo(IntFunction<WeightFormat> down) {
+        MemorySegment[] sums = {arena.allocate(8L * HIDDEN, 64), arena.allocate(8L * HIDDEN, 64)};
+        try (ExpertStore store = TestExperts.store(TestExperts.all(), WeightFormat.Q8, down);
+                ComputePool pool = new ComputePool(1);
+                ExpertEngine engine = new ExpertEngine(store, kernels, pool, BITS)) {
+            engine.begin(LAYER);
+            for (int expert = 0; expert < 2; expert++) {
+                engine.addFloats(
+                        1,
+                        floats(Arrays.copyOf(x, HIDDEN)),
+                        1,
+                        arena.allocateFrom(JAVA_INT, expert),
+                        floats(new float[] {1}),
+                        sums[expert]);
+            }
+            engine.run();
+        }
+        return new long[][] {sums[0].toArray(JAVA_LONG), sums[1].toArray(JAVA_LONG)};
     }
 
     @Test

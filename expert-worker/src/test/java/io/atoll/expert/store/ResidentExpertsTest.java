@@ -12,6 +12,7 @@ import io.atoll.model.ModelDirectory;
 import io.atoll.model.weights.ExpertWeights;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /// The demo model's experts, from its checkpoint.
@@ -50,8 +51,9 @@ class ResidentExpertsTest {
     @Test
     void onlyTheShardIsHeld() {
         try (ResidentExperts store = load(Optional.empty())) {
-            long one = PackedMatrix.bytes(store.format(), 64, 256);
-            long two = PackedMatrix.bytes(store.format(), 256, 32);
+            assertEquals(Set.of(WeightFormat.BF16), store.formats());
+            long one = PackedMatrix.bytes(WeightFormat.BF16, 64, 256);
+            long two = PackedMatrix.bytes(WeightFormat.BF16, 256, 32);
             assertEquals(3 * (one + two), store.bytes());
             IllegalArgumentException refusal =
                     assertThrows(IllegalArgumentException.class, () -> store.gateUp(2, 5));
@@ -62,7 +64,8 @@ class ResidentExpertsTest {
     @Test
     void quantizingIsAskedForByName() {
         try (ResidentExperts store = load(Optional.of(WeightFormat.Q8))) {
-            assertEquals(WeightFormat.Q8, store.format());
+            assertTrue(store.takesQuantizedRows());
+            assertEquals(Set.of(WeightFormat.Q8), store.formats());
             assertEquals(WeightFormat.Q8, store.down(2, 3).format());
         }
     }

@@ -4,6 +4,7 @@ import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 
@@ -67,6 +68,13 @@ public final class GgmlMatrix extends AbstractMatrix {
                 out[i] *= scale;
             }
         }
+    }
+
+    @Override
+    public Optional<StoredBlocks> blocks() {
+        return type.isPlain() || scale != 1
+                ? Optional.empty()
+                : Optional.of(new StoredBlocks(type, List.of(data)));
     }
 
     @Override

@@ -1,7 +1,11 @@
 package io.atoll.model.quant;
 
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /// Another matrix with its rows, or its columns, in another order.
 ///
@@ -82,6 +86,27 @@ public final class ReorderedMatrix extends AbstractMatrix {
     @Override
     public boolean isBf16() {
         return source.isBf16();
+    }
+
+    /// Runs of rows are cut out of the source where they lie. Runs of columns need not be whole blocks, so there are none then.
+    @Override
+    public Optional<StoredBlocks> blocks() {
+        return axis == Axis.COLUMNS
+                ? Optional.empty()
+                : source.blocks().filter(stored -> stored.rows().size() == 1).map(this::moved);
+    }
+
+    private StoredBlocks moved(StoredBlocks stored) {
+        MemorySegment all = stored.rows().getFirst();
+        long rowBytes = stored.type().bytes(cols());
+        List<MemorySegment> runs = new ArrayList<>();
+        if (kept > 0) {
+            runs.add(all.asSlice(0, kept * rowBytes));
+        }
+        for (int run : order) {
+            runs.add(all.asSlice((kept + (long) run * unit) * rowBytes, unit * rowBytes));
+        }
+        return new StoredBlocks(stored.type(), runs);
     }
 
     @Override

@@ -66,6 +66,12 @@ public interface WeightMatrix {
         return Optional.empty();
     }
 
+    /// The GGML blocks of the matrix as they lie in the file, where they are all there is to it: no factor beside them, and
+    /// each row as it is stored. Rows may come in another order than the file's.
+    default Optional<StoredBlocks> blocks() {
+        return Optional.empty();
+    }
+
     /// Whether it is stored as BF16, in whatever order, so that every value is one that BF16 holds.
     default boolean isBf16() {
         return plain().filter(tensor -> tensor.dtype() == DType.BF16).isPresent();

@@ -6,6 +6,7 @@ import io.atoll.model.quant.WeightMatrix;
 import io.atoll.model.weights.ExpertWeights;
 import io.atoll.model.weights.LayerWeights;
 import io.atoll.model.weights.MixerWeights;
+import io.atoll.model.weights.PackingMode;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.model.weights.WeightPacking;
 import java.lang.foreign.Arena;
@@ -169,7 +170,7 @@ final class Weights implements AutoCloseable {
     }
 
     private PackedMatrix matrix(WeightMatrix matrix) {
-        return WeightPacking.keep(source.source(), List.of(matrix), arena);
+        return WeightPacking.keep(PackingMode.EXACT, source.source(), List.of(matrix), arena);
     }
 
     @Override

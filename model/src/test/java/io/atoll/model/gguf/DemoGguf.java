@@ -67,7 +67,8 @@ public final class DemoGguf {
     /// Writes one file.
     ///
     /// @param demo the model as its release has it
-    /// @param matrices type of every matrix but the routers and gates: F32, BF16, F16 or Q8_0
+    /// @param matrices type of every matrix but the routers and gates: F32, BF16, F16, Q8_0 or Q4_K. Where rows are not whole
+    ///     blocks of Q4_K, that matrix is Q8_0, as llama.cpp has it
     public static Path write(ModelDirectory demo, GgmlType matrices, Path file) throws IOException {
         DemoGguf model = new DemoGguf(demo, matrices);
         GgufBuilder builder = model.metadata(new GgufBuilder());
@@ -281,7 +282,9 @@ public final class DemoGguf {
     }
 
     private void add(String name, GgmlType type, float[] values, long... sizes) {
-        tensors.add(new Stored(name, type, encoded(type, values), sizes));
+        boolean fits = sizes[0] % type.blockElements() == 0;
+        GgmlType stored = fits ? type : GgmlType.Q8_0;
+        tensors.add(new Stored(name, stored, encoded(stored, values), sizes));
     }
 
     private static byte[] encoded(GgmlType type, float[] values) {
@@ -311,8 +314,68 @@ public final class DemoGguf {
                     }
                 }
             }
+            case Q4_K -> {
+                for (int block = 0; block < values.length; block += 256) {
+                    putQ4K(Arrays.copyOfRange(values, block, block + 256), out);
+                }
+            }
             default -> throw new IllegalArgumentException("this writer has no " + type);
         }
         return out.array();
+    }
+
+    /// A block of eight runs of 32 numbers `d * scale * level - m * minimum`: levels of 4 bits, scales and minima of 6.
+    private static void putQ4K(float[] values, ByteBuffer out) {
+        float[] steps = new float[8];
+        float[] depths = new float[8];
+        float largestStep = 0;
+        float largestDepth = 0;
+        for (int run = 0; run < 8; run++) {
+            float low = 0;
+            float high = 0;
+            for (int i = 32 * run; i < 32 * run + 32; i++) {
+                low = Math.min(low, values[i]);
+                high = Math.max(high, values[i]);
+            }
+            steps[run] = (high - low) / 15;
+            depths[run] = -low;
+            largestStep = Math.max(largestStep, steps[run]);
+            largestDepth = Math.max(largestDepth, depths[run]);
+        }
+        short step = Float.floatToFloat16(largestStep / 63);
+        short depth = Float.floatToFloat16(largestDepth / 63);
+        int[] scales = new int[8];
+        int[] minima = new int[8];
+        for (int run = 0; run < 8; run++) {
+            scales[run] = quotient(steps[run], Float.float16ToFloat(step), 63);
+            minima[run] = quotient(depths[run], Float.float16ToFloat(depth), 63);
+        }
+        out.putShort(step).putShort(depth);
+        for (int i = 0; i < 4; i++) {
+            out.put((byte) (scales[i] | ((scales[i + 4] >> 4) << 6)));
+        }
+        for (int i = 0; i < 4; i++) {
+            out.put((byte) (minima[i] | ((minima[i + 4] >> 4) << 6)));
+        }
+        for (int i = 4; i < 8; i++) {
+            out.put((byte) ((scales[i] & 15) | ((minima[i] & 15) << 4)));
+        }
+        for (int run = 0; run < 8; run += 2) {
+            for (int i = 0; i < 32; i++) {
+                int levels = 0;
+                for (int half = 0; half < 2; half++) {
+                    float low = Float.float16ToFloat(depth) * minima[run + half];
+                    float scale = Float.float16ToFloat(step) * scales[run + half];
+                    float value = values[32 * (run + half) + i];
+                    levels |= quotient(value + low, scale, 15) << (4 * half);
+                }
+                out.put((byte) levels);
+            }
+        }
+    }
+
+    /// The nearest of `0 .. largest`.
+    private static int quotient(float value, float unit, int largest) {
+        return unit == 0 ? 0 : Math.clamp(Math.round(value / unit), 0, largest);
     }
 }

@@ -30,6 +30,8 @@ import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class WeightPackingTest {
     private static final Path FILE = Path.of("weights");
@@ -46,13 +48,17 @@ class WeightPackingTest {
     }
 
     private WeightMatrix matrix(GgmlType type, int rows) {
-        byte[] blocks = new byte[(int) type.bytes((long) rows * COLS)];
+        return matrix(type, rows, COLS);
+    }
+
+    private WeightMatrix matrix(GgmlType type, int rows, int cols) {
+        byte[] blocks = new byte[(int) type.bytes((long) rows * cols)];
         random.nextBytes(blocks);
         for (int i = 1; i < blocks.length; i += 2) {
             blocks[i] &= 0x3F; // no NaN in any type, nor anything huge
         }
         return new GgmlMatrix(
-                type.name(), type, rows, COLS, MemorySegment.ofArray(blocks), FILE, 1f);
+                type.name(), type, rows, cols, MemorySegment.ofArray(blocks), FILE, 1f);
     }
 
     private float[] unpacked(PackedMatrix packed) {
@@ -84,7 +90,7 @@ class WeightPackingTest {
             matrix(GgmlType.F16, 1),
             matrix(GgmlType.Q4_0, 40)
         };
-        PackedMatrix packed = WeightPacking.keep(FILE, List.of(matrices), arena);
+        PackedMatrix packed = WeightPacking.keep(PackingMode.EXACT, FILE, List.of(matrices), arena);
         assertEquals(WeightFormat.F32, packed.format());
         assertEquals(2061, packed.rows());
         assertArrayEquals(below(matrices), unpacked(packed));
@@ -99,10 +105,86 @@ class WeightPackingTest {
                         stored,
                         new ReorderedMatrix(stored, ReorderedMatrix.Axis.ROWS, 0, 4, order),
                         new ReorderedMatrix(stored, ReorderedMatrix.Axis.COLUMNS, 4, 20, order))) {
-            PackedMatrix packed = WeightPacking.keep(FILE, List.of(matrix, stored), arena);
+            PackedMatrix packed =
+                    WeightPacking.keep(PackingMode.EXACT, FILE, List.of(matrix, stored), arena);
             assertEquals(WeightFormat.BF16, packed.format());
             assertArrayEquals(below(matrix, stored), unpacked(packed));
         }
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = GgmlType.class,
+            mode = EnumSource.Mode.EXCLUDE,
+            names = {"F32", "F16", "BF16", "NVFP4"})
+    void blocksArePackedAsTheyAreAndMeanTheSame(GgmlType type) {
+        WeightMatrix upper = matrix(type, 20, 512);
+        WeightMatrix lower = matrix(type, 16, 512);
+        PackedMatrix packed =
+                WeightPacking.keep(PackingMode.PACKED, FILE, List.of(upper, lower), arena);
+        assertEquals(WeightFormat.valueOf(type.name()), packed.format());
+        float[] expected = below(upper, lower);
+        float[] found = unpacked(packed);
+        for (int i = 0; i < expected.length; i++) {
+            // Equal numbers, but a zero may have lost its sign.
+            assertTrue(expected[i] == found[i], type + " weight " + i + ": " + found[i]);
+        }
+        PackedMatrix exact =
+                WeightPacking.keep(PackingMode.EXACT, FILE, List.of(upper, lower), arena);
+        assertEquals(WeightFormat.F32, exact.format());
+        assertArrayEquals(expected, unpacked(exact));
+    }
+
+    @Test
+    void rowsInAnotherOrderStayBlocksButColumnsDoNot() {
+        WeightMatrix stored = matrix(GgmlType.Q4_K, 16, 256);
+        int[] order = {2, 0, 3, 1};
+        WeightMatrix rows = new ReorderedMatrix(stored, ReorderedMatrix.Axis.ROWS, 4, 3, order);
+        PackedMatrix packed = WeightPacking.keep(PackingMode.PACKED, FILE, List.of(rows), arena);
+        assertEquals(WeightFormat.Q4_K, packed.format());
+        PackedMatrix inOrder = WeightPacking.keep(PackingMode.PACKED, FILE, List.of(stored), arena);
+        float[] found = unpacked(packed);
+        float[] source = unpacked(inOrder);
+        int[] expectedRows = {0, 1, 2, 3, 10, 11, 12, 4, 5, 6, 13, 14, 15, 7, 8, 9};
+        for (int row = 0; row < 16; row++) {
+            for (int col = 0; col < 256; col++) {
+                assertEquals(source[expectedRows[row] * 256 + col], found[row * 256 + col]);
+            }
+        }
+        WeightMatrix cols = new ReorderedMatrix(stored, ReorderedMatrix.Axis.COLUMNS, 0, 64, order);
+        PackedMatrix decoded = WeightPacking.keep(PackingMode.PACKED, FILE, List.of(cols), arena);
+        assertEquals(WeightFormat.F32, decoded.format());
+        assertArrayEquals(cols.floats(), unpacked(decoded));
+    }
+
+    @Test
+    void differentBlocksBelowEachOtherBecomeFloats() {
+        List<WeightMatrix> mixed =
+                List.of(matrix(GgmlType.Q4_K, 16, 256), matrix(GgmlType.Q5_K, 16, 256));
+        assertEquals(WeightFormat.F32, WeightPacking.format(PackingMode.PACKED, mixed));
+    }
+
+    @Test
+    void factorBesideTheBlocksIsNotLost() {
+        byte[] block = new byte[34];
+        block[1] = 0x3C;
+        block[2] = 7;
+        WeightMatrix matrix =
+                new GgmlMatrix("w", GgmlType.Q8_0, 1, 32, MemorySegment.ofArray(block), FILE, 0.5f);
+        PackedMatrix packed = WeightPacking.keep(PackingMode.PACKED, FILE, List.of(matrix), arena);
+        assertEquals(WeightFormat.F32, packed.format());
+        assertEquals(3.5f, unpacked(packed)[0]);
+    }
+
+    @Test
+    void blocksOfAnotherKindAreRefusedWithTheTensor() {
+        WeightMatrix matrix = matrix(GgmlType.Q8_0, 4, 64);
+        CheckpointException refusal =
+                assertThrows(
+                        CheckpointException.class,
+                        () -> WeightPacking.pack(WeightFormat.Q4_0, FILE, List.of(matrix), arena));
+        assertEquals("Q8_0", refusal.where());
+        assertTrue(refusal.getMessage().contains("Q4_0"), refusal.getMessage());
     }
 
     @Test
@@ -147,7 +229,9 @@ class WeightPackingTest {
             CheckpointException refusal =
                     assertThrows(
                             CheckpointException.class,
-                            () -> WeightPacking.keep(FILE, List.of(matrix), arena));
+                            () ->
+                                    WeightPacking.keep(
+                                            PackingMode.EXACT, FILE, List.of(matrix), arena));
             assertEquals(file, refusal.file());
             assertEquals("w.weight", refusal.where());
             assertTrue(refusal.getMessage().contains("F64"), refusal.getMessage());
