@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -47,7 +48,7 @@ public final class DemoCommand implements Callable<Integer> {
             description = "Another model: a directory or a GGUF file. Default: the demo model.")
     private Optional<Path> model;
 
-    private static final int WARM_UP_ANSWERS = 12;
+    private static final Duration WARM_UP = Duration.ofSeconds(8);
 
     private static final ApiClient.Listener SILENT =
             new ApiClient.Listener() {
@@ -108,9 +109,10 @@ public final class DemoCommand implements Callable<Integer> {
 
     /// Java compiles what it has run often, so the first hundreds of tokens of a process are slow.
     private void warmUp(ApiClient client, String model) throws IOException, InterruptedException {
-        screen.note("warming up");
-        for (int i = 0; i < WARM_UP_ANSWERS; i++) {
-            client.chat(request(model, QUESTIONS.getLast()), SILENT);
+        screen.note("warming up for " + WARM_UP.toSeconds() + " seconds");
+        long end = System.nanoTime() + WARM_UP.toNanos();
+        while (System.nanoTime() - end < 0) {
+            client.chat(request(model, QUESTIONS.getLast()).put("ignore_eos", true), SILENT);
         }
     }
 
