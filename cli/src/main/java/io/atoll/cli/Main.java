@@ -62,6 +62,16 @@ public final class Main {
                 && System.getenv("ATOLL_LOG_LEVEL") == null) {
             System.setProperty("ATOLL_LOG_LEVEL", "WARN"); // read when the first logger is made
         }
+        CommandLine command = commandLine();
+        if (arguments.length == 0) {
+            command.usage(System.err);
+            System.exit(2);
+        }
+        System.exit(command.execute(arguments));
+    }
+
+    /// The command with everything it needs to run.
+    static CommandLine commandLine() {
         CommandLine command = new CommandLine(new Main());
         command.setUsageHelpAutoWidth(true);
         command.getSubcommands()
@@ -77,11 +87,7 @@ public final class Main {
                     report(failed, failure);
                     return failed.getCommandSpec().exitCodeOnExecutionException();
                 });
-        if (arguments.length == 0) {
-            command.usage(System.err);
-            System.exit(2);
-        }
-        System.exit(command.execute(arguments));
+        return command;
     }
 
     private static OptionSpec helpOption() {

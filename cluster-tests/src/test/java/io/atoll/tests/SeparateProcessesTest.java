@@ -1,0 +1,114 @@
+package io.atoll.tests;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.atoll.cli.client.ApiClient;
+import io.atoll.cli.process.AtollProcess;
+import io.atoll.cluster.config.HostPort;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Every role as a process of its own answers as one process with all of them does.
+class SeparateProcessesTest {
+    private static final Path MODEL = Path.of(System.getProperty("atoll.root"), "demo-model");
+    private static final Duration START = Duration.ofSeconds(90);
+
+    @TempDir private Path directory;
+    private final List<AtollProcess> processes = new ArrayList<>();
+
+    @Test
+    void attentionWorkerOfItsOwnGivesTheTokensOfOneProcess() throws Exception {
+        try {
+            HostPort alone = start("serve", "serve", MODEL.toString(), "--listen=127.0.0.1:0");
+            String expected = ask(alone);
+            assertFalse(expected.isEmpty());
+            assertEquals(expected, ask(startRoles()));
+        } finally {
+            processes.reversed().forEach(AtollProcess::close);
+        }
+        for (AtollProcess process : processes) {
+            assertFalse(process.isAlive(), process.name());
+        }
+    }
+
+    /// Two expert workers, an attention worker and a coordinator.
+    private HostPort startRoles() throws Exception {
+        StringBuilder yaml = new StringBuilder();
+        yaml.append("cluster-id: test\nmodel: '").append(MODEL).append("'\nexpert-workers:\n");
+        for (int part = 1; part <= 2; part++) {
+            String name = "w" + part;
+            HostPort address =
+                    start(
+                            name,
+                            "expert-worker",
+                            "--name=" + name,
+                            "--cluster-id=test",
+                            "--model=" + MODEL,
+                            "--listen=127.0.0.1:0",
+                            "--experts=" + part + "/2");
+            yaml.append("  - {name: ").append(name).append(", address: '").append(address);
+            yaml.append("'}\n");
+        }
+        Path workersOnly = directory.resolve("attention.yaml");
+        Files.writeString(workersOnly, yaml);
+        HostPort attention =
+                start(
+                        "attention",
+                        "attention-worker",
+                        "--config=" + workersOnly,
+                        "--listen=127.0.0.1:0");
+        Path whole = directory.resolve("cluster.yaml");
+        yaml.append("coordinator: {attention-worker: '").append(attention).append("'}\n");
+        Files.writeString(whole, yaml);
+        return start("coordinator", "coordinator", "--config=" + whole, "--listen=127.0.0.1:0");
+    }
+
+    private HostPort start(String name, String... arguments) throws Exception {
+        AtollProcess process =
+                AtollProcess.start(name, directory.resolve(name + ".log"), List.of(arguments));
+        processes.add(process);
+        return process.awaitReady(START);
+    }
+
+    private static String ask(HostPort address) throws Exception {
+        try (ApiClient client = new ApiClient(URI.create("http://" + address))) {
+            long deadline = System.nanoTime() + START.toNanos();
+            Optional<String> reason = client.notReady();
+            while (reason.isPresent()) {
+                assertTrue(System.nanoTime() < deadline, reason.get());
+                TimeUnit.MILLISECONDS.sleep(20);
+                reason = client.notReady();
+            }
+            ObjectNode request = JsonNodeFactory.instance.objectNode();
+            request.put("model", "demo-model").put("max_tokens", 120).put("ignore_eos", true);
+            request.put("temperature", 0.9).put("seed", 11);
+            request.putArray("messages")
+                    .addObject()
+                    .put("role", "user")
+                    .put("content", "Tell me a story.");
+            ApiClient.Answer answer = client.chat(request, SILENT);
+            return answer.reasoning() + "|" + answer.content();
+        }
+    }
+
+    private static final ApiClient.Listener SILENT =
+            new ApiClient.Listener() {
+                @Override
+                public void reasoning(String text) {}
+
+                @Override
+                public void content(String text) {}
+            };
+}
