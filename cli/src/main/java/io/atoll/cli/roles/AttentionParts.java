@@ -16,7 +16,6 @@ import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
-import io.atoll.model.tokenizer.Tokenizer;
 import io.atoll.proto.wire.RowFormat;
 import java.util.List;
 import java.util.Optional;
@@ -29,26 +28,27 @@ final class AttentionParts implements AutoCloseable {
     private final AttentionWorker worker;
 
     private AttentionParts(
-            ModelDirectory model, ClusterFile file, Optional<String> kernelLabel, boolean local) {
+            ModelDirectory model,
+            int vocabularySize,
+            ClusterFile file,
+            Optional<String> kernelLabel,
+            boolean local) {
         try {
             AttentionSection section = file.attentionWorker();
             Kernels kernels = KernelLibrary.select(kernelLabel);
             ComputePool pool =
                     opened.add(new ComputePool(ClusterOptions.threads(section.threads())));
+            String modelDigest = model.modelDigest();
             RoutedExperts experts =
                     opened.add(
                             local
                                     ? LocalExperts.load(model, kernels, pool)
-                                    : remoteExperts(model, file, kernels));
-            int vocabularySize;
-            try (Tokenizer tokenizer = model.tokenizer()) {
-                vocabularySize = tokenizer.size();
-            }
+                                    : remoteExperts(model, modelDigest, file, kernels));
             worker =
                     opened.add(
                             new LocalAttentionWorker(
                                     model.textWeights(),
-                                    model.modelDigest(),
+                                    modelDigest,
                                     vocabularySize,
                                     experts,
                                     kernels,
@@ -65,15 +65,19 @@ final class AttentionParts implements AutoCloseable {
     }
 
     /// With every expert in this process.
+    ///
+    /// @param vocabularySize tokens of the model's tokenizer
     static AttentionParts withLocalExperts(
-            ModelDirectory model, ClusterFile file, Optional<String> kernels) {
-        return new AttentionParts(model, file, kernels, true);
+            ModelDirectory model, int vocabularySize, ClusterFile file, Optional<String> kernels) {
+        return new AttentionParts(model, vocabularySize, file, kernels, true);
     }
 
     /// With the expert workers of the cluster file.
+    ///
+    /// @param vocabularySize tokens of the model's tokenizer
     static AttentionParts withRemoteExperts(
-            ModelDirectory model, ClusterFile file, Optional<String> kernels) {
-        return new AttentionParts(model, file, kernels, false);
+            ModelDirectory model, int vocabularySize, ClusterFile file, Optional<String> kernels) {
+        return new AttentionParts(model, vocabularySize, file, kernels, false);
     }
 
     AttentionWorker worker() {
@@ -81,7 +85,7 @@ final class AttentionParts implements AutoCloseable {
     }
 
     private static RoutedExperts remoteExperts(
-            ModelDirectory model, ClusterFile file, Kernels kernels) {
+            ModelDirectory model, String modelDigest, ClusterFile file, Kernels kernels) {
         TextConfig text = model.config().text();
         List<WorkerAddress> workers =
                 file.expertWorkers().stream()
@@ -104,7 +108,7 @@ final class AttentionParts implements AutoCloseable {
                         RemoteExpertsSettings.defaultSpin(),
                         RemoteExpertsSettings.DEFAULT_MESSAGE_BYTES),
                 new RoutedModel(
-                        model.modelDigest(),
+                        modelDigest,
                         text.layerCount(),
                         text.experts(),
                         text.hiddenSize(),

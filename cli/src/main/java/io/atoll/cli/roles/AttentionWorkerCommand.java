@@ -4,6 +4,7 @@ import io.atoll.attention.step.AttentionServer;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.HostPort;
 import io.atoll.model.ModelDirectory;
+import io.atoll.model.tokenizer.Tokenizer;
 import io.grpc.InsecureServerCredentials;
 import java.net.InetSocketAddress;
 import java.util.Optional;
@@ -41,7 +42,8 @@ public final class AttentionWorkerCommand implements Callable<Integer> {
         System.out.print(file.toYaml());
         try (ModelDirectory model = ModelDirectory.open(options.model(file));
                 AttentionParts parts =
-                        AttentionParts.withRemoteExperts(model, file, options.kernels(file));
+                        AttentionParts.withRemoteExperts(
+                                model, vocabularySize(model), file, options.kernels(file));
                 AttentionServer server =
                         new AttentionServer(
                                 new InetSocketAddress(address.host(), address.port()),
@@ -56,5 +58,12 @@ public final class AttentionWorkerCommand implements Callable<Integer> {
                     server);
         }
         return 0;
+    }
+
+    /// The tokenizer itself is the coordinator's business.
+    private static int vocabularySize(ModelDirectory model) {
+        try (Tokenizer tokenizer = model.tokenizer()) {
+            return tokenizer.size();
+        }
     }
 }

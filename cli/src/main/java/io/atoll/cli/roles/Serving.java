@@ -37,8 +37,8 @@ public final class Serving implements AutoCloseable {
             ModelDirectory model = opened.add(ModelDirectory.open(path));
             CoordinatorSection section = file.coordinator();
             modelName = section.modelName().orElseGet(model::name);
-            worker = attentionWorker(model, file, kernels, localExperts);
             Tokenizer tokenizer = opened.add(model.tokenizer());
+            worker = attentionWorker(model, tokenizer.size(), file, kernels, localExperts);
             coordinator =
                     opened.add(
                             new Coordinator(
@@ -78,10 +78,15 @@ public final class Serving implements AutoCloseable {
     }
 
     private AttentionWorker attentionWorker(
-            ModelDirectory model, ClusterFile file, Optional<String> kernels, boolean localExperts)
+            ModelDirectory model,
+            int vocabularySize,
+            ClusterFile file,
+            Optional<String> kernels,
+            boolean localExperts)
             throws IOException {
         if (localExperts) {
-            return opened.add(AttentionParts.withLocalExperts(model, file, kernels)).worker();
+            return opened.add(AttentionParts.withLocalExperts(model, vocabularySize, file, kernels))
+                    .worker();
         }
         Optional<HostPort> remote = file.coordinator().attentionWorker();
         if (remote.isPresent()) {
@@ -94,7 +99,8 @@ public final class Serving implements AutoCloseable {
                             "coordinator",
                             ATTENTION_CALL_TIMEOUT));
         }
-        return opened.add(AttentionParts.withRemoteExperts(model, file, kernels)).worker();
+        return opened.add(AttentionParts.withRemoteExperts(model, vocabularySize, file, kernels))
+                .worker();
     }
 
     private static CoordinatorSettings settings(
