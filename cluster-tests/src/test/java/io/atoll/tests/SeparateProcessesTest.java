@@ -98,17 +98,8 @@ class SeparateProcessesTest {
                     .addObject()
                     .put("role", "user")
                     .put("content", "Tell me a story.");
-            ApiClient.Answer answer = client.chat(request, SILENT);
+            ApiClient.Answer answer = client.chat(request, ApiClient.Listener.SILENT);
             return answer.reasoning() + "|" + answer.content();
         }
     }
-
-    private static final ApiClient.Listener SILENT =
-            new ApiClient.Listener() {
-                @Override
-                public void reasoning(String text) {}
-
-                @Override
-                public void content(String text) {}
-            };
 }

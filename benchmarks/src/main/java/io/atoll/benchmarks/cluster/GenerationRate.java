@@ -73,7 +73,7 @@ public final class GenerationRate {
                         .addObject()
                         .put("role", "user")
                         .put("content", "Tell me a story.");
-                calls.add(() -> client.chat(request, SILENT));
+                calls.add(() -> client.chat(request, ApiClient.Listener.SILENT));
             }
             double sum = 0;
             for (Future<ApiClient.Answer> answer : clients.invokeAll(calls)) {
@@ -106,13 +106,4 @@ public final class GenerationRate {
             }
         }
     }
-
-    private static final ApiClient.Listener SILENT =
-            new ApiClient.Listener() {
-                @Override
-                public void reasoning(String text) {}
-
-                @Override
-                public void content(String text) {}
-            };
 }

@@ -36,6 +36,16 @@ public final class ApiClient implements AutoCloseable {
 
     /// Receives a streamed answer piece by piece.
     public interface Listener {
+        /// Lets the pieces pass; the whole text is in the [Answer] all the same.
+        Listener SILENT =
+                new Listener() {
+                    @Override
+                    public void reasoning(String text) {}
+
+                    @Override
+                    public void content(String text) {}
+                };
+
         void reasoning(String text);
 
         void content(String text);

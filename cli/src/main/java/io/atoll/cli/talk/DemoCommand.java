@@ -50,15 +50,6 @@ public final class DemoCommand implements Callable<Integer> {
 
     private static final Duration WARM_UP = Duration.ofSeconds(8);
 
-    private static final ApiClient.Listener SILENT =
-            new ApiClient.Listener() {
-                @Override
-                public void reasoning(String text) {}
-
-                @Override
-                public void content(String text) {}
-            };
-
     /// What is asked: a title, the question, and whether to think first and to offer a tool.
     private record Question(String title, String text, boolean thinking, boolean tool) {}
 
@@ -112,7 +103,9 @@ public final class DemoCommand implements Callable<Integer> {
         screen.note("warming up for " + WARM_UP.toSeconds() + " seconds");
         long end = System.nanoTime() + WARM_UP.toNanos();
         while (System.nanoTime() - end < 0) {
-            client.chat(request(model, QUESTIONS.getLast()).put("ignore_eos", true), SILENT);
+            client.chat(
+                    request(model, QUESTIONS.getLast()).put("ignore_eos", true),
+                    ApiClient.Listener.SILENT);
         }
     }
 
