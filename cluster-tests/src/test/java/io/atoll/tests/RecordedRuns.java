@@ -129,7 +129,7 @@ final class RecordedRuns implements AutoCloseable {
             }
             try (RoutedExperts experts =
                             workers.isEmpty()
-                                    ? LocalExperts.load(model, kernels, pool)
+                                    ? LocalExperts.load(model, Optional.empty(), kernels, pool)
                                     : connect(workers, text);
                     LocalAttentionWorker worker =
                             new LocalAttentionWorker(

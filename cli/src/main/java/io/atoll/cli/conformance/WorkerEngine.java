@@ -45,7 +45,10 @@ final class WorkerEngine implements Engine {
 
     /// Experts in this process, as `atoll serve` has them.
     static WorkerEngine withLocalExperts(Path directory, Kernels kernels) {
-        return open(directory, kernels, LocalExperts::load);
+        return open(
+                directory,
+                kernels,
+                (model, k, pool) -> LocalExperts.load(model, Optional.empty(), k, pool));
     }
 
     /// Experts on two expert workers, started for this engine.

@@ -14,6 +14,7 @@ import io.atoll.expert.ExpertWorker;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.proto.wire.RowFormat;
@@ -42,7 +43,11 @@ final class AttentionParts implements AutoCloseable {
             RoutedExperts experts =
                     opened.add(
                             local
-                                    ? LocalExperts.load(model, kernels, pool)
+                                    ? LocalExperts.load(
+                                            model,
+                                            file.expertFormat().map(_ -> WeightFormat.Q8),
+                                            kernels,
+                                            pool)
                                     : remoteExperts(model, modelDigest, file, kernels));
             worker =
                     opened.add(

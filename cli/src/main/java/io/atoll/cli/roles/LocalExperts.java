@@ -8,6 +8,7 @@ import io.atoll.expert.store.ExpertStore;
 import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.proto.ErrorCode;
@@ -30,12 +31,17 @@ public final class LocalExperts implements RoutedExperts {
 
     /// Loads every expert of a model.
     ///
+    /// @param format to hold them in; empty keeps the checkpoint's values
     /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
-    public static LocalExperts load(ModelDirectory model, Kernels kernels, ComputePool pool) {
+    public static LocalExperts load(
+            ModelDirectory model,
+            Optional<WeightFormat> format,
+            Kernels kernels,
+            ComputePool pool) {
         TextConfig text = model.config().text();
         ExpertShard all = ExpertShard.all(text.layerCount(), text.experts());
         return new LocalExperts(
-                ResidentExperts.load(model.textWeights(), all, Optional.empty()),
+                ResidentExperts.load(model.textWeights(), all, format),
                 kernels,
                 pool,
                 text.expertsPerToken());
