@@ -118,7 +118,7 @@ public final class RemoteExperts implements RoutedExperts {
         }
         List<String> down = new ArrayList<>();
         for (WorkerLane lane : lanes) {
-            if (lane.live() == null) {
+            if (!now.isUp(lane.index())) {
                 down.add(lane.name() + " (" + lane.trouble() + ")");
             }
         }
@@ -153,6 +153,7 @@ public final class RemoteExperts implements RoutedExperts {
     /// In the settings' order.
     @Override
     public List<WorkerStatistics> statistics() {
+        LivePlacement now = placement; // what dispatches go by, not what a lane is about to report
         List<WorkerStatistics> statistics = new ArrayList<>();
         for (WorkerLane lane : lanes) {
             WorkerLane.Counters counters = lane.counters;
@@ -160,7 +161,7 @@ public final class RemoteExperts implements RoutedExperts {
                     new WorkerStatistics(
                             lane.name(),
                             lane.address(),
-                            lane.live() != null,
+                            now.isUp(lane.index()),
                             lane.expertCount(),
                             counters.messages.sum(),
                             counters.rows.sum(),
