@@ -20,7 +20,8 @@ public final class Sequence {
     private int[] tokens = new int[64];
     private int tokenCount;
     private int reasoningTokens;
-    private long startedNanos;
+    private long startedNanos; // 0 before
+    private int cachedTokens;
     private long firstTokenNanos;
 
     /// @param text fresh, for this sequence alone
@@ -46,6 +47,16 @@ public final class Sequence {
         return request.prompt();
     }
 
+    /// See [GenerationRequest].
+    public int[] checkpoints() {
+        return request.checkpoints();
+    }
+
+    /// See [GenerationRequest].
+    public int priority() {
+        return request.priority();
+    }
+
     /// What the attention worker has to reserve.
     public SequenceOptions options() {
         int promptTokens = request.prompt().length;
@@ -53,14 +64,23 @@ public final class Sequence {
                 promptTokens, promptTokens + request.maxOutputTokens(), request.sampling());
     }
 
+    public long queueDeadlineNanos() {
+        return arrivedNanos + request.maxQueueTime().toNanos();
+    }
+
     public long deadlineNanos() {
         return arrivedNanos + request.timeout().toNanos();
     }
 
-    /// The attention worker keeps the sequence now.
-    public void started(long nowNanos) {
-        startedNanos = nowNanos;
-        sink.offer(new GenerationEvent.Started());
+    /// The attention worker keeps the sequence now. What happens when it is opened again, having been set aside, is no news.
+    ///
+    /// @param cached tokens of the prompt that need not be computed
+    public void started(long nowNanos, int cached) {
+        if (startedNanos == 0) {
+            startedNanos = nowNanos;
+            cachedTokens = cached;
+            sink.offer(new GenerationEvent.Started());
+        }
     }
 
     /// Takes the next token.
@@ -108,6 +128,7 @@ public final class Sequence {
     private GenerationStats stats(long nowNanos) {
         return new GenerationStats(
                 request.prompt().length,
+                cachedTokens,
                 tokenCount,
                 reasoningTokens,
                 Duration.ofNanos(startedNanos - arrivedNanos),
