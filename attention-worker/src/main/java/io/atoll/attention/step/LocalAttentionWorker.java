@@ -439,6 +439,11 @@ public final class LocalAttentionWorker implements AttentionWorker {
         return states.freeSequences();
     }
 
+    /// Checkpoints kept now, for tests.
+    int checkpoints() {
+        return states.checkpoints();
+    }
+
     private static Opening refuseToOpen(ErrorCode code, String message) {
         return new Opening.Refused(new Failure(code, message));
     }

@@ -38,6 +38,11 @@ public record StepPlan(long stepId, List<SequenceRows> sequences, Duration timeo
             }
         }
 
+        /// Rows without a checkpoint.
+        public SequenceRows(long sequenceId, int firstPosition, int[] tokens, boolean sample) {
+            this(sequenceId, firstPosition, tokens, sample, false);
+        }
+
         @Override
         public boolean equals(Object other) {
             return other

@@ -48,13 +48,13 @@ class ComputeTest {
     void everyHeadOfEverySequenceIsRunOnce(int threads) {
         try (ComputePool pool = new ComputePool(threads);
                 SequenceStates states =
-                        new SequenceStates(DemoModel.directory().config().text(), 5, 32, 160)) {
+                        new SequenceStates(DemoModel.directory().config().text(), 5, 0, 32, 160)) {
             Compute compute = new Compute(new ScalarKernels(), pool);
             List<StepBatch.Piece> pieces = new ArrayList<>();
             for (int i = 1; i <= 5; i++) {
                 pieces.add(
                         new StepBatch.Piece(
-                                assertInstanceOf(Reservation.Reserved.class, states.open(32))
+                                assertInstanceOf(Reservation.Reserved.class, states.open(32, new int[1]))
                                         .state(),
                                 new int[i],
                                 Logits.NONE));

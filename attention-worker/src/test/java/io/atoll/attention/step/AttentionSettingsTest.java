@@ -14,6 +14,7 @@ class AttentionSettingsTest {
                 new AttentionSettings(
                         512,
                         16,
+                        16,
                         32_768,
                         131_072,
                         Runtime.getRuntime().availableProcessors(),
@@ -26,12 +27,12 @@ class AttentionSettingsTest {
     void nothingMayBeZero() {
         Duration second = Duration.ofSeconds(1);
         Optional<String> any = Optional.empty();
-        assertRefused(() -> new AttentionSettings(0, 1, 1, 1, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 0, 1, 1, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 0, 1, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 0, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 0, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, any, Duration.ZERO));
+        assertRefused(() -> new AttentionSettings(0, 1, 1, 1, 1, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 0, 1, 1, 1, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 0, 1, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 0, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, 0, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, 1, any, Duration.ZERO));
     }
 
     private static void assertRefused(Runnable settings) {

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 
 /// Same tokens whatever happens: what a sequence gets is equal to the bit, whatever shares its steps and however they are cut.
 class RowsAreIndependentTest {
-    private static final AttentionSettings WIDE = TestWorker.settings(640, 10, 1024, 8192);
+    private static final AttentionSettings WIDE = TestWorker.settings(640, 10, 0, 1024, 8192);
     private static final SamplingParameters SAMPLED =
             new SamplingParameters(0.9f, 40, 0.95f, 0, 0.5f, 0.1f, 1.1f, 7);
 

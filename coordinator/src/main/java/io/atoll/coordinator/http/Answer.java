@@ -95,6 +95,7 @@ abstract class Answer {
                         .put("prompt_tokens", stats.promptTokens())
                         .put("completion_tokens", stats.outputTokens())
                         .put("total_tokens", stats.promptTokens() + stats.outputTokens());
+        usage.putObject("prompt_tokens_details").put("cached_tokens", stats.cachedTokens());
         usage.putObject("completion_tokens_details")
                 .put("reasoning_tokens", stats.reasoningTokens());
         return usage;

@@ -46,11 +46,14 @@ final class ChatRequests implements GenerationService.Preparation {
         GenerationRequest request =
                 new GenerationRequest(
                         prompt,
+                        model.checkpoints(prompt),
                         limits.outputTokens(prompt.length, common.maxOutputTokens(), "messages"),
                         common.sampling(),
                         common.stopTokens(model.generation()),
                         common.stopStrings(),
                         chat.format(),
+                        Priority.of(body),
+                        settings.maxQueueTime(),
                         settings.requestTimeout());
         Answer answer = new ChatAnswer(json, headers.next("chatcmpl-"), common.includeUsage());
         return new Prepared(request, answer, common.stream());

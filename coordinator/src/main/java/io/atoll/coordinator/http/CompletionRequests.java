@@ -43,11 +43,14 @@ final class CompletionRequests implements GenerationService.Preparation {
         GenerationRequest request =
                 new GenerationRequest(
                         prompt,
+                        model.checkpoints(prompt),
                         limits.outputTokens(prompt.length, common.maxOutputTokens(), "prompt"),
                         common.sampling(),
                         common.stopTokens(model.generation()),
                         common.stopStrings(),
                         OutputFormat.PLAIN,
+                        Priority.of(body),
+                        settings.maxQueueTime(),
                         settings.requestTimeout());
         Answer answer = new TextAnswer(json, headers.next("cmpl-"), common.includeUsage());
         return new Prepared(request, answer, common.stream());

@@ -20,7 +20,8 @@ public final class Sequence {
     private int[] tokens = new int[64];
     private int tokenCount;
     private int reasoningTokens;
-    private long startedNanos; // 0 before
+    private boolean started;
+    private long startedNanos;
     private int cachedTokens;
     private long firstTokenNanos;
 
@@ -76,7 +77,8 @@ public final class Sequence {
     ///
     /// @param cached tokens of the prompt that need not be computed
     public void started(long nowNanos, int cached) {
-        if (startedNanos == 0) {
+        if (!started) {
+            started = true;
             startedNanos = nowNanos;
             cachedTokens = cached;
             sink.offer(new GenerationEvent.Started());

@@ -94,7 +94,7 @@ final class SequenceTest {
     @Test
     void statsHoldTheTimesSinceArrival() {
         Sequence sequence = sequence(3, List.of(), OutputFormat.PLAIN);
-        sequence.started(seconds(11));
+        sequence.started(seconds(11), 0);
         sequence.accept(10, seconds(12));
         sequence.accept(11, seconds(13));
         sequence.accept(12, seconds(14));
@@ -116,11 +116,14 @@ final class SequenceTest {
         GenerationRequest request =
                 new GenerationRequest(
                         new int[] {1, 2},
+                        new int[0],
                         maxOutputTokens,
                         SamplingParameters.GREEDY,
                         Set.of(TestModel.END_OF_TURN),
                         stops,
                         format,
+                        0,
+                        Duration.ofSeconds(1),
                         Duration.ofSeconds(1));
         return new Sequence(
                 1, request, TestModel.model().outputText(request), this::offer, seconds(10));
