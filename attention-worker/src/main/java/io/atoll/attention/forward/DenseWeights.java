@@ -106,13 +106,29 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                 .anyMatch(matrix -> matrix.format().takesQuantizedRows());
     }
 
+    /// Bytes of every matrix but the LM head.
+    long layerBytes() {
+        return layers.stream()
+                .flatMap(DenseWeights::matrices)
+                .mapToLong(matrix -> matrix.data().byteSize())
+                .sum();
+    }
+
     private static Stream<PackedMatrix> matrices(Layer layer) {
         Stream<PackedMatrix> mixer =
                 switch (layer.mixer()) {
                     case Attention a -> Stream.of(a.query(), a.key(), a.value(), a.output());
-                    case DeltaNet d -> Stream.of(d.queryKeyValue(), d.gate(), d.output());
+                    case DeltaNet d ->
+                            Stream.of(
+                                    d.queryKeyValue(), d.gate(), d.beta(), d.decay(), d.output());
                 };
-        return Stream.concat(mixer, Stream.of(layer.sharedGateUp(), layer.sharedDown()));
+        return Stream.concat(
+                mixer,
+                Stream.of(
+                        layer.router(),
+                        layer.sharedGateUp(),
+                        layer.sharedDown(),
+                        layer.sharedExpertGate()));
     }
 
     private static Layer loadLayer(LayerWeights layer, Packer packer, Arena arena) {

@@ -1,5 +1,6 @@
 package io.atoll.attention.forward;
 
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.model.config.TextConfig;
@@ -32,6 +33,7 @@ public final class Forward implements AutoCloseable {
     private final RmsNorm finalNorm;
     private final LanguageModelHead head;
     private final boolean quantizesRows;
+    private final long layerBytes;
     private MemorySegment logits;
 
     /// Loads and packs the dense weights.
@@ -53,6 +55,7 @@ public final class Forward implements AutoCloseable {
         try {
             DenseWeights dense = DenseWeights.load(weights, compute, arena);
             quantizesRows = dense.quantizesRows();
+            layerBytes = dense.layerBytes();
             workspace = new Workspace(config, maxRows, maxLogitRows, compute.maxTasks(), arena);
             rotary = new RotaryTable(config.rope(), config.rotaryDim(), maxRows, arena);
             embedding = new Embedding(weights.embedding());
@@ -104,6 +107,21 @@ public final class Forward implements AutoCloseable {
         return quantizesRows;
     }
 
+    /// Bytes of the weights that every row meets: all dense ones but the LM head.
+    public long layerBytes() {
+        return layerBytes;
+    }
+
+    /// Bytes of the LM head, which only rows that sample meet.
+    public long headBytes() {
+        return head.weights().data().byteSize();
+    }
+
+    /// Where the time of steps goes, if it is asked to count.
+    public StageTimes times() {
+        return compute.times();
+    }
+
     private RmsNorm norm(MemorySegment weight) {
         return new RmsNorm(weight, config.rmsNormEps(), config.hiddenSize(), compute);
     }
@@ -122,8 +140,10 @@ public final class Forward implements AutoCloseable {
         MemorySegment normed = workspace.normed;
         MemorySegment branch = workspace.branch;
 
+        compute.times().skip();
         rotary.turnTo(batch);
         embedding.lookUp(batch, x);
+        compute.times().end(Stage.EMBEDDING);
         observer.tensor("embedding", -1, x, rows, hidden);
 
         for (DecoderLayer layer : layers) {
@@ -134,6 +154,7 @@ public final class Forward implements AutoCloseable {
                                 "the step's time was over before layer=" + layer.index()));
             }
             layer.inputNorm().apply(x, normed, rows);
+            compute.times().end(Stage.NORMS);
             observer.tensor("mixer_input", layer.index(), normed, rows, hidden);
             switch (layer.mixer()) {
                 case GatedAttention attention -> attention.forward(batch, normed, branch);
@@ -143,6 +164,7 @@ public final class Forward implements AutoCloseable {
             addInPlace(x, branch, rows);
 
             layer.postMixerNorm().apply(x, normed, rows);
+            compute.times().end(Stage.NORMS);
             observer.tensor("moe_input", layer.index(), normed, rows, hidden);
             Optional<Failure> failure =
                     layer.moe().forward(rows, normed, branch, observer, deadlineNanos);
@@ -153,7 +175,9 @@ public final class Forward implements AutoCloseable {
             observer.tensor("output", layer.index(), x, rows, hidden);
         }
 
+        compute.times().end(Stage.NORMS);
         computeLogits(batch, observer);
+        compute.times().end(Stage.HEAD);
         return Optional.empty();
     }
 

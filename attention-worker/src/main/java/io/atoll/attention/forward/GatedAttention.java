@@ -1,6 +1,7 @@
 package io.atoll.attention.forward;
 
 import io.atoll.attention.forward.Projections.Projection;
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.config.TextConfig;
@@ -45,6 +46,7 @@ final class GatedAttention implements Mixer {
         int rows = batch.rows();
         int queryWidth = config.attentionHeads() * config.headDim();
         inputs.apply(x, rows);
+        compute.times().end(Stage.MIXER_PROJECTIONS);
         compute.splitRows(
                 rows,
                 2 * queryWidth,
@@ -57,8 +59,10 @@ final class GatedAttention implements Mixer {
                 });
         attend(batch);
         compute.splitRows(rows, queryWidth, (begin, end) -> gate(begin, end - begin));
+        compute.times().end(Stage.ATTENTION);
         Projections.apply(
                 compute, workspace.quantized, weights.output(), workspace.attended, rows, out);
+        compute.times().end(Stage.MIXER_PROJECTIONS);
     }
 
     /// Norms the queries out of their places beside the gates, and the keys in place.

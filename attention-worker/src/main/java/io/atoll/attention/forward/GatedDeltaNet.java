@@ -1,6 +1,7 @@
 package io.atoll.attention.forward;
 
 import io.atoll.attention.forward.Projections.Projection;
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.config.TextConfig;
 import java.lang.foreign.MemorySegment;
@@ -41,6 +42,7 @@ final class GatedDeltaNet implements Mixer {
     public void forward(StepBatch batch, MemorySegment x, MemorySegment out) {
         int rows = batch.rows();
         inputs.apply(x, rows);
+        compute.times().end(Stage.MIXER_PROJECTIONS);
         computeGates(rows);
         compute.splitHeads(batch, config.linearKeyHeads(), convolutionWork(), this::convolve);
         compute.splitHeads(batch, config.linearValueHeads(), deltaRuleWork(), this::applyDeltaRule);
@@ -50,7 +52,9 @@ final class GatedDeltaNet implements Mixer {
             reorderHeads(weights.outputHeads().get(), rows);
             output = workspace.storedDeltaOutput;
         }
+        compute.times().end(Stage.DELTA_RULE);
         Projections.apply(compute, workspace.quantized, weights.output(), output, rows, out);
+        compute.times().end(Stage.MIXER_PROJECTIONS);
     }
 
     /// Puts each head where the columns of the output projection expect it.
