@@ -56,6 +56,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
             MemorySegment keyNorm)
             implements Mixer {}
 
+    /// @param conv `[convKernel, convDim]`, tap by tap
     /// @param output `[hidden, linearValueDim]`; its columns may stand as in the file, whose blocks cannot be cut into heads
     /// @param outputHeads where each value head stands among those columns, unless they are in the order of the heads
     record DeltaNet(
@@ -161,7 +162,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                 packer.pack(PackingMode.PACKED, deltaNet.gate()),
                 packer.pack(PackingMode.EXACT, deltaNet.beta()),
                 packer.pack(PackingMode.EXACT, deltaNet.decay()),
-                vector(arena, deltaNet.conv()),
+                arena.allocateFrom(ValueLayout.JAVA_FLOAT, deltaNet.convTaps()),
                 vector(arena, deltaNet.decayLog()),
                 vector(arena, deltaNet.decayBias()),
                 vector(arena, deltaNet.norm()),

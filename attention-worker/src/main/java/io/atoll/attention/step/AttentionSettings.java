@@ -1,5 +1,6 @@
 package io.atoll.attention.step;
 
+import io.atoll.kernels.KvFormat;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -9,6 +10,7 @@ import java.util.Optional;
 /// @param maxSequences sequences open at once, each with its recurrent state
 /// @param maxSequenceTokens longest sequence; the model's own limit if that is shorter
 /// @param kvCapacityTokens positions whose keys and values fit, all sequences together
+/// @param kvFormat how keys and values are kept
 /// @param threads compute threads, the calling one included
 /// @param kernels kernel family, or empty for the best that runs here
 /// @param combineTimeout longest wait for the expert replies of one layer
@@ -17,6 +19,7 @@ public record AttentionSettings(
         int maxSequences,
         int maxSequenceTokens,
         long kvCapacityTokens,
+        KvFormat kvFormat,
         int threads,
         Optional<String> kernels,
         Duration combineTimeout) {
@@ -39,6 +42,7 @@ public record AttentionSettings(
                 16,
                 32 * 1024,
                 128 * 1024,
+                KvFormat.BF16,
                 Runtime.getRuntime().availableProcessors(),
                 Optional.empty(),
                 Duration.ofSeconds(10));

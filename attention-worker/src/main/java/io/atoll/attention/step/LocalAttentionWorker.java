@@ -89,6 +89,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
         states =
                 new SequenceStates(
                         config,
+                        settings.kvFormat(),
                         settings.maxSequences(),
                         info.maxSequenceTokens(),
                         settings.kvCapacityTokens());

@@ -205,6 +205,7 @@ public final class BenchRunCommand implements Callable<Integer> {
                         attention.maxSequences(),
                         attention.maxSequenceTokens(),
                         attention.kvTokens(),
+                        attention.kvFormat(),
                         attention.combineDeadline(),
                         attention.reconnectGrace()),
                 file.expertWorkers());

@@ -222,6 +222,7 @@ final class Measurement {
                         sequences,
                         longest,
                         Math.toIntExact(positions),
+                        attention.kvFormat(),
                         attention.combineDeadline(),
                         attention.reconnectGrace()),
                 file.expertWorkers());

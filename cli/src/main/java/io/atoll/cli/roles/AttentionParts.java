@@ -13,6 +13,7 @@ import io.atoll.expert.ExpertWorker;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
@@ -158,9 +159,18 @@ public final class AttentionParts implements AutoCloseable {
                 section.maxSequences(),
                 longest,
                 kvTokens,
+                kvFormat(section.kvFormat()),
                 ClusterOptions.threads(section.threads()),
                 kernels,
                 section.combineDeadline());
+    }
+
+    private static KvFormat kvFormat(String name) {
+        return switch (name) {
+            case "bf16" -> KvFormat.BF16;
+            case "f32" -> KvFormat.F32;
+            default -> throw new IllegalArgumentException("kv-format: " + name);
+        };
     }
 
     @Override
