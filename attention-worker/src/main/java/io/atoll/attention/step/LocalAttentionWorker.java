@@ -2,6 +2,8 @@ package io.atoll.attention.step;
 
 import io.atoll.attention.forward.Compute;
 import io.atoll.attention.forward.Forward;
+import io.atoll.attention.forward.StageTimes;
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.forward.StepBatch;
 import io.atoll.attention.forward.StepBatch.Logits;
 import io.atoll.attention.moe.RoutedExperts;
@@ -88,6 +90,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
         states =
                 new SequenceStates(
                         config,
+                        settings.kvFormat(),
                         settings.maxSequences(),
                         settings.maxCheckpoints(),
                         info.maxSequenceTokens(),
@@ -152,6 +155,21 @@ public final class LocalAttentionWorker implements AttentionWorker {
     /// Whether some dense weights are packed in integers, so that rows are rounded to int8 where they meet them.
     public boolean quantizesRows() {
         return forward.quantizesRows();
+    }
+
+    /// Bytes of the dense weights that every row meets, without the LM head.
+    public long layerBytes() {
+        return forward.layerBytes();
+    }
+
+    /// Bytes of the LM head, which a step reads if it samples.
+    public long headBytes() {
+        return forward.headBytes();
+    }
+
+    /// Where the time of steps goes, if it is asked to count.
+    public StageTimes times() {
+        return forward.times();
     }
 
     @Override
@@ -332,6 +350,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
                 }
             }
         }
+        forward.times().end(Stage.SAMPLING);
         return outcome;
     }
 
