@@ -334,8 +334,9 @@ public final class ExpertEngine implements AutoCloseable {
         return tileBegin(tile + 1, tiles, cols, unit);
     }
 
-    private MemorySegment slot() {
-        return slots.asSlice(pool.slot() * slotBytes, slotBytes);
+    /// Offset in `slots` of the memory that is the current thread's own.
+    private long slot() {
+        return pool.slot() * slotBytes;
     }
 
     private void prepareChunk(int chunk) {
@@ -392,20 +393,19 @@ public final class ExpertEngine implements AutoCloseable {
     }
 
     private void computeInner(PackedExpert expert, long position, int count, int begin, int end) {
-        MemorySegment slot = slot();
         int cols = end - begin;
-        long gateUp = (long) intermediate * Float.BYTES; // [count, 2 cols]: gate, then up
+        long gateUp = slot() + (long) intermediate * Float.BYTES; // [count, 2 cols]: gate, then up
         long activated = gateUp + 2L * count * cols * Float.BYTES; // [cols]
         long gate = gateUp - (long) begin * Float.BYTES;
-        multiply(expert.gate(), position, x, xScales, count, slot.asSlice(gate), begin, end, 2 * cols);
+        multiply(expert.gate(), position, x, xScales, count, gate, begin, end, 2 * cols);
         long up = gate + (long) cols * Float.BYTES;
-        multiply(expert.up(), position, x, xScales, count, slot.asSlice(up), begin, end, 2 * cols);
+        multiply(expert.up(), position, x, xScales, count, up, begin, end, 2 * cols);
         boolean bytes = expert.down().format().takesQuantizedRows();
         for (int row = 0; row < count; row++) {
-            MemorySegment from = slot.asSlice(gateUp + 2L * row * cols * Float.BYTES);
+            MemorySegment from = slots.asSlice(gateUp + 2L * row * cols * Float.BYTES);
             long to = (position + row) * intermediate + begin;
             if (bytes) {
-                MemorySegment floats = slot.asSlice(activated);
+                MemorySegment floats = slots.asSlice(activated);
                 kernels.swiGlu(from, floats, 1, cols);
                 kernels.quantizeRows(
                         floats,
@@ -437,15 +437,14 @@ public final class ExpertEngine implements AutoCloseable {
     }
 
     private void computeOutputs(PackedMatrix down, int position, int count, int begin, int end) {
-        MemorySegment slot = slot();
         int cols = end - begin;
-        long y = (long) hidden * Float.BYTES; // [count, cols]
-        MemorySegment shifted = slot.asSlice(y - (long) begin * Float.BYTES);
+        long y = slot() + (long) hidden * Float.BYTES; // [count, cols]
+        long shifted = y - (long) begin * Float.BYTES;
         MemorySegment from = down.format().takesQuantizedRows() ? innerQ : inner;
         multiply(down, position, from, innerScales, count, shifted, begin, end, cols);
         for (int i = 0; i < count; i++) {
             int row = routes.rowAt(position + i);
-            MemorySegment outputs = slot.asSlice(y + (long) i * cols * Float.BYTES);
+            MemorySegment outputs = slots.asSlice(y + (long) i * cols * Float.BYTES);
             float weight = routes.weightAt(position + i);
             if (!kernels.combineAdd(outputs, weight, sum(row, begin, end), cols, fractionBits)) {
                 routes.jobOf(row).failed = true;
@@ -462,20 +461,21 @@ public final class ExpertEngine implements AutoCloseable {
     /// Products of the rows from `position` on with the outputs `begin` to `end - 1`.
     ///
     /// @param rows the pass's rows, f32 or int8 as the weights take them
-    /// @param out takes output `o` of the first row at float `o`
-    /// @param stride floats from one row of `out` to the next
+    /// @param to offset in `slots` of output 0 of the first row, whether or not it is among those computed
+    /// @param stride floats from the outputs of one row to those of the next
     private void multiply(
             PackedMatrix w,
             long position,
             MemorySegment rows,
             MemorySegment scales,
             int count,
-            MemorySegment out,
+            long to,
             int begin,
             int end,
             int stride) {
         int groupBegin = begin / WeightFormat.GROUP;
         int groupEnd = Math.ceilDiv(end, WeightFormat.GROUP);
+        MemorySegment out = slots.asSlice(to);
         if (w.format().takesQuantizedRows()) {
             MemorySegment q = rows.asSlice(position * w.cols());
             MemorySegment rowScales = scales.asSlice(position * scaleBytes(w.cols()));
