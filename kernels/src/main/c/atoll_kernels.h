@@ -41,7 +41,7 @@ struct kernels {
 /* The quantised formats, whose numbers NativeKernels.java repeats. Those from Q2_K on have records of 256 columns. */
 enum format { Q8, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS };
 
-/* Parameters of a quantised product; the VNNI code is a replacement for one slot of the AVX-512 table. */
+/* Parameters of a quantised product; vnni.c replaces this slot where the processor allows. */
 #define MAT_MUL_QUANTIZED_PARAMETERS                                                                                \
     int32_t format, const uint8_t *restrict w, int32_t outputs, int32_t cols, const int8_t *restrict q,             \
         const float *restrict scales, int32_t rows, float *restrict y, int32_t y_stride, int32_t group_begin,       \
