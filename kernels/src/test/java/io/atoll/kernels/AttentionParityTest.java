@@ -255,8 +255,7 @@ class AttentionParityTest {
                         int n = 1 + random.nextInt(100);
                         MemorySegment x = arena.allocate(4L * n, 4);
                         for (int i = 0; i < n; i++) {
-                            x.setAtIndex(
-                                    ValueLayout.JAVA_INT, i, random.nextInt());
+                            x.setAtIndex(ValueLayout.JAVA_INT, i, random.nextInt());
                         }
                         MemorySegment expected = arena.allocate(2L * n, 2);
                         MemorySegment actual = arena.allocate(2L * n, 2);

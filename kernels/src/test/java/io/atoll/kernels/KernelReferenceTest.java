@@ -190,7 +190,11 @@ final class KernelReferenceTest {
                 double sum = 0;
                 for (int j = 0; j < 4; j++) {
                     int from = t - 3 + j;
-                    sum += from < 0 ? 0 : (double) at(w, j * channels + ch) * at(u, from * channels + ch);
+                    sum +=
+                            from < 0
+                                    ? 0
+                                    : (double) at(w, j * channels + ch)
+                                            * at(u, from * channels + ch);
                 }
                 assertEquals(sum * sigmoid(sum), at(y, t * channels + ch), 1e-6);
             }
@@ -379,8 +383,7 @@ final class KernelReferenceTest {
             0x7FC0
         };
         MemorySegment halves = arena.allocate(2L * floats.length, 2);
-        kernels.toBf16(
-                arena.allocateFrom(ValueLayout.JAVA_INT, floats), halves, floats.length);
+        kernels.toBf16(arena.allocateFrom(ValueLayout.JAVA_INT, floats), halves, floats.length);
         assertArrayEquals(expected, halves.toArray(ValueLayout.JAVA_SHORT));
     }
 

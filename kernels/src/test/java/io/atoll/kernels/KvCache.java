@@ -31,7 +31,8 @@ record KvCache(KvLayout layout, MemorySegment pool, MemorySegment offsets) {
 
     /// An element of a row; values are heads from `kvHeads` on.
     float element(int position, int head, int i) {
-        long at = layout.offset(offsets, position, head) + (long) i * layout.format().elementBytes();
+        long at =
+                layout.offset(offsets, position, head) + (long) i * layout.format().elementBytes();
         return layout.format() == KvFormat.F32
                 ? pool.get(JAVA_FLOAT, at)
                 : Float.intBitsToFloat(pool.get(JAVA_SHORT, at) << 16);

@@ -32,8 +32,7 @@ final class AttentionSchedule {
 
     /// @param row first row in the batch
     /// @param length positions that it sees
-    record Rows(
-            StepBatch.Part part, int row, int rows, int length, int headBegin, int headEnd)
+    record Rows(StepBatch.Part part, int row, int rows, int length, int headBegin, int headEnd)
             implements Piece {
         @Override
         public long cost() {
@@ -56,8 +55,7 @@ final class AttentionSchedule {
         @Override
         public long cost() {
             int begin = span * Kernels.ATTENTION_SPAN;
-            return (headEnd - headBegin)
-                    * (long) Math.min(length - begin, Kernels.ATTENTION_SPAN);
+            return (headEnd - headBegin) * (long) Math.min(length - begin, Kernels.ATTENTION_SPAN);
         }
     }
 
@@ -105,8 +103,7 @@ final class AttentionSchedule {
         if (shares > 1 && spans > 1 && parts + spans <= maxParts) {
             for (int span = 0; span < spans; span++) {
                 for (int head = 0; head < heads; head += group) {
-                    pieces.add(
-                            new Span(part, row, length, span, parts + span, head, head + group));
+                    pieces.add(new Span(part, row, length, span, parts + span, head, head + group));
                 }
             }
             splitRows.add(new SplitRow(row, parts, spans));

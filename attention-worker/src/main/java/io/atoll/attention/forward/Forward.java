@@ -64,8 +64,7 @@ public final class Forward implements AutoCloseable {
                             states.capacityTokens() / Kernels.ATTENTION_SPAN
                                     + states.maxSequences());
             workspace =
-                    new Workspace(
-                            config, maxRows, maxLogitRows, compute.maxTasks(), parts, arena);
+                    new Workspace(config, maxRows, maxLogitRows, compute.maxTasks(), parts, arena);
             schedule = new AttentionSchedule(config, compute.pool().threads(), parts);
             rotary = new RotaryTable(config.rope(), config.rotaryDim(), maxRows, arena);
             embedding = new Embedding(weights.embedding());

@@ -85,7 +85,6 @@ public class Attention {
 
     @Benchmark
     public void attention() {
-        k.attention(
-                q, rows, layout, pool, offsets, length, heads, 0.0625f, out, scratch, 0, heads);
+        k.attention(q, rows, layout, pool, offsets, length, heads, 0.0625f, out, scratch, 0, heads);
     }
 }

@@ -144,7 +144,10 @@ public final class ConformanceCommand implements Callable<Integer> {
 
     private void compare(Suite suite, FixtureSet fixtures, Kernels kernels, Checks checks) {
         try {
-            suite.run(fixtures, directory -> engine.open(directory, kernels, suite.kvFormat()), checks);
+            suite.run(
+                    fixtures,
+                    directory -> engine.open(directory, kernels, suite.kvFormat()),
+                    checks);
         } catch (FixtureException e) {
             checks.fail("golden file", e.getMessage());
         } catch (RuntimeException e) {

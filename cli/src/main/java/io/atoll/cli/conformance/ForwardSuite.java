@@ -1,8 +1,8 @@
 package io.atoll.cli.conformance;
 
-import io.atoll.kernels.KvFormat;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.atoll.kernels.KvFormat;
 import io.atoll.model.config.RopeParameters;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;

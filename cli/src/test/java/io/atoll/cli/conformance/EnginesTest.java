@@ -118,7 +118,9 @@ class EnginesTest {
     @ParameterizedTest
     @EnumSource(EngineKind.class)
     void modelThatIsNotThereIsRefused(EngineKind kind, @TempDir Path empty) {
-        assertThrows(ModelFileException.class, () -> kind.open(empty.resolve("nowhere"), KERNELS, KvFormat.BF16));
+        assertThrows(
+                ModelFileException.class,
+                () -> kind.open(empty.resolve("nowhere"), KERNELS, KvFormat.BF16));
     }
 
     @Test

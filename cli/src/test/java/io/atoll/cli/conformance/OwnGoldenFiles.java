@@ -40,8 +40,7 @@ final class OwnGoldenFiles {
     static void write(Path set, Path model) throws IOException {
         Path forward = Files.createDirectories(set.resolve("forward"));
         try (Engine engine =
-                ReferenceEngine.open(
-                        model, KernelLibrary.select(Optional.empty()), KvFormat.F32)) {
+                ReferenceEngine.open(model, KernelLibrary.select(Optional.empty()), KvFormat.F32)) {
             new OwnGoldenFiles(forward).write(engine);
         }
     }

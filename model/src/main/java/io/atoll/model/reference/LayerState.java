@@ -88,8 +88,7 @@ public sealed interface LayerState {
             long blocks = largerPool.byteSize() / layout.blockBytes();
             MemorySegment largerOffsets = larger.allocate(ValueLayout.JAVA_LONG, blocks);
             for (long block = 0; block < blocks; block++) {
-                largerOffsets.setAtIndex(
-                        ValueLayout.JAVA_LONG, block, block * layout.blockBytes());
+                largerOffsets.setAtIndex(ValueLayout.JAVA_LONG, block, block * layout.blockBytes());
             }
             arena.close();
             arena = larger;

@@ -42,14 +42,9 @@ public final class Reference implements AutoCloseable {
     ///
     /// @param model borrowed: must stay open, since experts are read when they are first needed
     /// @throws io.atoll.model.checkpoint.CheckpointException if a weight is missing or does not fit the configuration
-    public static Reference open(
-            ModelDirectory model, Kernels kernels, KvFormat kvFormat) {
+    public static Reference open(ModelDirectory model, Kernels kernels, KvFormat kvFormat) {
         return new Reference(
-                kernels,
-                model.config().text(),
-                new Weights(model.textWeights()),
-                kvFormat,
-                true);
+                kernels, model.config().text(), new Weights(model.textWeights()), kvFormat, true);
     }
 
     /// The same weights under other rotary parameters. The result borrows this reference, which has to stay open longer.
@@ -64,11 +59,7 @@ public final class Reference implements AutoCloseable {
     /// An empty sequence; the caller closes it before this reference.
     public Session session() {
         return new Session(
-                kernels,
-                config,
-                weights,
-                new Rotary(config.rope(), config.rotaryDim()),
-                kvFormat);
+                kernels, config, weights, new Rotary(config.rope(), config.rotaryDim()), kvFormat);
     }
 
     @Override

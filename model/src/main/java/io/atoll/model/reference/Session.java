@@ -23,12 +23,7 @@ public final class Session implements AutoCloseable {
     private final List<LayerState> states = new ArrayList<>();
     private int tokens;
 
-    Session(
-            Kernels kernels,
-            TextConfig config,
-            Weights weights,
-            Rotary rotary,
-            KvFormat kvFormat) {
+    Session(Kernels kernels, TextConfig config, Weights weights, Rotary rotary, KvFormat kvFormat) {
         this.kernels = kernels;
         this.config = config;
         this.weights = weights;
