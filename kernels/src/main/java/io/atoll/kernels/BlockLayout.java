@@ -84,7 +84,8 @@ public record BlockLayout(
     private static final List<Integer> CODES = List.of();
     private static final List<Integer> IQ4_LEVELS =
             List.of(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
-    private static final List<Integer> E2M1_DOUBLED =
+    /// Levels of E2M1 codes: doubled, so that they are integers.
+    public static final List<Integer> E2M1_DOUBLED =
             List.of(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
 
     static final BlockLayout Q8 = new BlockLayout(32, 32, 8, 0, 128, CODES, Scales.F32_SCALE);

@@ -134,6 +134,9 @@ final class CodePacking {
         int lane = output % GROUP;
         for (int first = 0; first < cols; first += Fp8Layout.RECORD) {
             float scale = rows.scales()[row * groups() + first / Fp8Layout.RECORD];
+            if (Float.isFinite(scale) && Math.abs(scale) >= Fp8Layout.SCALE_LIMIT) {
+                checkKept(scale, Float.NaN, output, first);
+            }
             packed.data().set(JAVA_FLOAT, Fp8Layout.scales(cols, group, first) + 4L * lane, scale);
             long codes = Fp8Layout.codes(cols, group, first) + lane;
             int count = Math.min(Fp8Layout.RECORD, cols - first);

@@ -9,10 +9,16 @@ import java.lang.foreign.MemorySegment;
 /// Where the numbers of a [WeightFormat#F8_E4M3] matrix lie, and what they mean.
 ///
 /// A group of 16 outputs is a sequence of records of [#RECORD] columns, the last one shorter where the columns are no multiple of
-/// that: `float scale[16]`, then `uint8 code[columns][16]`. The weight is `e4m3(code) * scale`, rounded to f32.
+/// that: `float scale[16]`, then `uint8 code[columns][16]`. The weight is `e4m3(code) * scale`, rounded to f32 once.
+///
+/// An E4M3 divided by 256 has the fields of an f16, which processors convert, so kernels compute `(e4m3(code) / 256) * (scale *
+/// 256)`. That is the same number for every scale below [#SCALE_LIMIT]; packing refuses others.
 public final class Fp8Layout {
     /// Columns that share a scale.
     public static final int RECORD = 128;
+
+    /// Finite scales are below this in magnitude.
+    public static final float SCALE_LIMIT = 0x1p120f;
 
     private static final long SCALE_BYTES = 4L * GROUP;
     private static final float[] E4M3 = new float[256];
@@ -70,6 +76,7 @@ public final class Fp8Layout {
         int group = output / GROUP;
         int lane = output % GROUP;
         float scale = data.get(JAVA_FLOAT, scales(cols, group, column) + 4L * lane);
-        return toFloat(data.get(JAVA_BYTE, codes(cols, group, column) + lane)) * scale;
+        float number = toFloat(data.get(JAVA_BYTE, codes(cols, group, column) + lane));
+        return number * 0x1p-8f * (scale * 256);
     }
 }
