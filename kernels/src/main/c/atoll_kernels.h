@@ -37,8 +37,17 @@ struct kernels {
     void (*functions[OPERATIONS])(void);
 };
 
-/* The quantised formats, whose numbers NativeKernels.java repeats. Those from Q2_K on have records of 256 columns. */
-enum format { Q8, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS };
+/* The quantised formats, in the order of WeightFormat.java: NativeKernels.java counts on it. */
+enum format {
+    Q8, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4,
+    Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS, /* records of 256 columns */
+    NVFP4, NVFP4_DIVIDED,
+    INT4_32_F16, INT4_32_BF16, INT4_32_F32, INT4_64_F16, INT4_64_BF16, INT4_64_F32,
+    INT4_128_F16, INT4_128_BF16, INT4_128_F32,
+    INT8_32_F16, INT8_32_BF16, INT8_32_F32, INT8_64_F16, INT8_64_BF16, INT8_64_F32,
+    INT8_128_F16, INT8_128_BF16, INT8_128_F32,
+    INT4_ROW, INT8_ROW
+};
 
 /* Parameters of a quantised product; the VNNI code is a replacement for one slot of the AVX-512 table. */
 #define MAT_MUL_QUANTIZED_PARAMETERS                                                                                \

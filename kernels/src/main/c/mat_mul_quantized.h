@@ -1,133 +1,15 @@
-/* Products of quantised weights and rows, for all formats of io.atoll.kernels.WeightFormat. Where codes and scales lie
- * is said in BlockLayout.java; here a format is a constant that picks shifts and masks when a tile is compiled. */
-#include "bytes.h"
+/* Products of quantised weights and rows, for all formats of weight_formats.h. */
+#include "weight_formats.h"
 
-INLINE int record_cols(const int f) {
-    return f >= Q2_K ? 256 : 32;
-}
-INLINE int run_cols(const int f) {
-    return f == Q2_K || f == Q3_K || f == Q6_K ? 16 : 32;
-}
-INLINE int low_bits(const int f) {
-    return f == Q8 || f == Q8_0 ? 8 : f == Q2_K || f == Q3_K ? 2 : 4;
-}
-INLINE int high_bits(const int f) {
-    return f == Q6_K ? 2 : f == Q5_0 || f == Q5_1 || f == Q5_K || f == Q3_K ? 1 : 0;
-}
-INLINE int header_bytes(const int f) {
-    switch (f) {
-        case Q8:
-        case Q4_1:
-        case Q5_1:
-            return 64;
-        case Q2_K:
-        case Q3_K:
-        case Q4_K:
-        case Q5_K:
-        case Q6_K:
-            return 320;
-        case IQ4_XS:
-            return 192;
-        default:
-            return 32;
-    }
-}
-INLINE int block_bytes(const int f) {
-    return 64 * (low_bits(f) + high_bits(f));
-}
-INLINE size_t record_bytes(const int f) {
-    return (size_t)header_bytes(f) + (size_t)(record_cols(f) / BLOCK) * (size_t)block_bytes(f);
-}
-INLINE int has_minimum(const int f) {
-    return f == Q4_1 || f == Q5_1 || f == Q2_K || f == Q4_K || f == Q5_K;
-}
-INLINE int code_kind(const int f) {
-    return f == Q8 || f == Q8_0 || f == IQ4_NL || f == IQ4_XS || f == MXFP4 ? BIASED : SMALL;
-}
-/* What the bytes that meet the row are larger than their levels. */
-INLINE int dot_offset(const int f) {
-    return code_kind(f) == BIASED ? DOT_BIAS : f == Q4_0 ? 8 : f == Q5_0 ? 16 : f == Q6_K ? 32 : f == Q3_K ? 4 : 0;
-}
-
-/* Levels of the codes, plus 128. */
-static const uint8_t iq4_levels[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
-static const uint8_t mxfp4_levels[16] = {
-    128, 129, 130, 131, 132, 134, 136, 140, 128, 127, 126, 125, 124, 122, 120, 116,
-};
-
-/* The field of `bits` bits of columns 4 a to 4 a + 3 in the vector `stored`, moved to bit `to`. */
-INLINE bytes field(bytes stored, const int bits, const int a, const int to) {
-    const int at = bits * (a % (8 / bits));
-    const bytes moved = at > to ? b_right(stored, at - to) : at < to ? b_left(stored, to - at) : stored;
-    return bits == 8 ? moved : b_mask(moved, ((1 << bits) - 1) << to);
-}
-
-/* Columns 4 a to 4 a + 3 of a block, ready for products. */
-INLINE operand block_operand(const int f, const uint8_t *block, const int a) {
-    const int low = low_bits(f), high = high_bits(f), parts = high > 1 ? high : 1;
-    const uint8_t *part = block + 64 * (low / parts + 1) * (a * parts / 8);
-    bytes codes;
-    if (high > 0) {
-        const int vector = a * low / 8 % (low / parts);
-        codes = b_or(field(b_load(part + 64 + 64 * vector), low, a, 0), field(b_load(part), high, a, low));
-    } else {
-        codes = field(b_load(block + 64 * (a * low / 8)), low, a, 0);
-    }
-    if (f == IQ4_NL || f == IQ4_XS) {
-        codes = b_table(iq4_levels, codes);
-    } else if (f == MXFP4) {
-        codes = b_table(mxfp4_levels, codes);
-    }
-    return dot_operand(code_kind(f), codes);
-}
-
-INLINE v16 run_scale(const int f, const uint8_t *record, int32_t run) {
-    const uint8_t *bytes_of_run = record + 64 + (size_t)run * LANES;
-    switch (f) {
-        case Q8:
-            return v_load((const float *)record);
-        case MXFP4:
-            return v_load_bf16((const uint16_t *)record);
-        case Q4_K:
-        case Q5_K:
-            return v_mul(v_load_f16((const uint16_t *)record), v_load_u8(bytes_of_run + (size_t)run * LANES, 255));
-        case Q2_K:
-            return v_mul(v_load_f16((const uint16_t *)record), v_load_u8(bytes_of_run, 15));
-        case Q3_K:
-        case Q6_K:
-        case IQ4_XS:
-            return v_mul(v_load((const float *)record), v_load_s8((const int8_t *)bytes_of_run));
-        default:
-            return v_load_f16((const uint16_t *)record);
-    }
-}
-
-/* The minimum, or its negative where minima are subtracted: see minimum_sign. */
-INLINE v16 run_minimum(const int f, const uint8_t *record, int32_t run) {
-    const v16 minimum = v_load_f16((const uint16_t *)(record + 32));
-    const uint8_t *bytes_of_run = record + 64 + (size_t)run * LANES;
-    switch (f) {
-        case Q4_K:
-        case Q5_K:
-            return v_mul(minimum, v_load_u8(bytes_of_run + (size_t)(run + 1) * LANES, 255));
-        case Q2_K:
-            return v_mul(minimum, v_load_u8_high(bytes_of_run));
-        default:
-            return minimum;
-    }
-}
-INLINE float minimum_sign(const int f) {
-    return f == Q4_1 || f == Q5_1 ? 1.0f : -1.0f;
-}
-
-/* y for R rows and G groups, from `w`, the first of the groups. */
-INLINE void quantized_tile(const int f, const int R, const int G, const uint8_t *restrict w, int32_t cols,
+/* y for R rows and G groups, from `group`, the first of them. */
+INLINE void quantized_tile(const int f, const int R, const int G, const uint8_t *restrict group, int32_t cols,
                            const int8_t *restrict q, const float *restrict scales, float *restrict y, int32_t y_stride,
                            int32_t outputs) {
     const int blocks = record_cols(f) / BLOCK, runs = BLOCK / run_cols(f), vectors = run_cols(f) / 4;
     const int kind = code_kind(f);
     const int32_t records = cols / record_cols(f);
-    const size_t group_bytes = (size_t)records * record_bytes(f);
+    const size_t group_bytes = outputs_bytes(f, cols);
+    const uint8_t *w = group + group_header_bytes(f);
     v16 acc[TILE_ROWS][TILE_GROUPS];
     for (int r = 0; r < R; r++) {
         for (int g = 0; g < G; g++) {
@@ -148,12 +30,12 @@ INLINE void quantized_tile(const int f, const int R, const int G, const uint8_t 
                 float row_sums[TILE_ROWS];
                 for (int r = 0; r < R; r++) {
                     int32_t sum = 0;
-                    if (has_minimum(f) || dot_offset(f) != 0) {
+                    if (has_minimum(f) || has_zero(f) || dot_offset(f) != 0) {
                         sum = row_sum(q + (size_t)r * cols + run * run_cols(f), run_cols(f));
                     }
                     row_sums[r] = (float)sum;
                     for (int g = 0; g < G; g++) {
-                        s[r][g] = sums_from(-dot_offset(f) * sum);
+                        s[r][g] = sums_from(has_zero(f) ? 0 : -dot_offset(f) * sum);
                     }
                 }
 #pragma GCC unroll 8
@@ -173,9 +55,12 @@ INLINE void quantized_tile(const int f, const int R, const int G, const uint8_t 
                 }
                 for (int g = 0; g < G; g++) {
                     const v16 scale = run_scale(f, w + g * group_bytes, block * runs + run);
+                    const v16 zero = has_zero(f) ? run_zero(f, group + g * group_bytes, w + g * group_bytes) : v_zero();
                     for (int r = 0; r < R; r++) {
                         const v16 row_scale = v_set1(scales[(size_t)r * (cols / BLOCK)]);
-                        acc[r][g] = v_fma(v_mul(sums_float(s[r][g]), row_scale), scale, acc[r][g]);
+                        const v16 sum = has_zero(f) ? v_fma(zero, v_set1(row_sums[r]), sums_float(s[r][g]))
+                                                    : sums_float(s[r][g]);
+                        acc[r][g] = v_fma(v_mul(sum, row_scale), scale, acc[r][g]);
                     }
                 }
                 for (int g = 0; has_minimum(f) && g < G; g++) {
@@ -192,7 +77,8 @@ INLINE void quantized_tile(const int f, const int R, const int G, const uint8_t 
     }
     for (int r = 0; r < R; r++) {
         for (int g = 0; g < G; g++) {
-            v_put(y + (size_t)r * y_stride + g * LANES, acc[r][g], outputs - g * LANES);
+            v_put(y + (size_t)r * y_stride + g * LANES, with_factor(f, group + g * group_bytes, acc[r][g]),
+                  outputs - g * LANES);
         }
     }
 }
@@ -221,7 +107,7 @@ INLINE void quantized_rows(const int f, const int G, int R, const uint8_t *restr
 INLINE void quantized_product(const int f, const uint8_t *restrict w, int32_t outputs, int32_t cols,
                               const int8_t *restrict q, const float *restrict scales, int32_t rows, float *restrict y,
                               int32_t y_stride, int32_t group_begin, int32_t group_end) {
-    const size_t group_bytes = (size_t)(cols / record_cols(f)) * record_bytes(f);
+    const size_t group_bytes = outputs_bytes(f, cols);
     int32_t g = group_begin;
     while (g < group_end) {
         const int32_t wide = group_end - g >= TILE_GROUPS ? TILE_GROUPS : 1;
@@ -264,6 +150,28 @@ MAT_MUL(Q4_K)
 MAT_MUL(Q5_K)
 MAT_MUL(Q6_K)
 MAT_MUL(IQ4_XS)
+MAT_MUL(NVFP4)
+MAT_MUL(NVFP4_DIVIDED)
+MAT_MUL(INT4_32_F16)
+MAT_MUL(INT4_32_BF16)
+MAT_MUL(INT4_32_F32)
+MAT_MUL(INT4_64_F16)
+MAT_MUL(INT4_64_BF16)
+MAT_MUL(INT4_64_F32)
+MAT_MUL(INT4_128_F16)
+MAT_MUL(INT4_128_BF16)
+MAT_MUL(INT4_128_F32)
+MAT_MUL(INT8_32_F16)
+MAT_MUL(INT8_32_BF16)
+MAT_MUL(INT8_32_F32)
+MAT_MUL(INT8_64_F16)
+MAT_MUL(INT8_64_BF16)
+MAT_MUL(INT8_64_F32)
+MAT_MUL(INT8_128_F16)
+MAT_MUL(INT8_128_BF16)
+MAT_MUL(INT8_128_F32)
+MAT_MUL(INT4_ROW)
+MAT_MUL(INT8_ROW)
 
 #define FORMAT_CASE(f)                                                                        \
     case f:                                                                                   \
@@ -286,5 +194,27 @@ static void mat_mul_quantized(MAT_MUL_QUANTIZED_PARAMETERS) {
         FORMAT_CASE(Q5_K);
         FORMAT_CASE(Q6_K);
         FORMAT_CASE(IQ4_XS);
+        FORMAT_CASE(NVFP4);
+        FORMAT_CASE(NVFP4_DIVIDED);
+        FORMAT_CASE(INT4_32_F16);
+        FORMAT_CASE(INT4_32_BF16);
+        FORMAT_CASE(INT4_32_F32);
+        FORMAT_CASE(INT4_64_F16);
+        FORMAT_CASE(INT4_64_BF16);
+        FORMAT_CASE(INT4_64_F32);
+        FORMAT_CASE(INT4_128_F16);
+        FORMAT_CASE(INT4_128_BF16);
+        FORMAT_CASE(INT4_128_F32);
+        FORMAT_CASE(INT8_32_F16);
+        FORMAT_CASE(INT8_32_BF16);
+        FORMAT_CASE(INT8_32_F32);
+        FORMAT_CASE(INT8_64_F16);
+        FORMAT_CASE(INT8_64_BF16);
+        FORMAT_CASE(INT8_64_F32);
+        FORMAT_CASE(INT8_128_F16);
+        FORMAT_CASE(INT8_128_BF16);
+        FORMAT_CASE(INT8_128_F32);
+        FORMAT_CASE(INT4_ROW);
+        FORMAT_CASE(INT8_ROW);
     }
 }
