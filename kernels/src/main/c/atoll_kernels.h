@@ -46,7 +46,8 @@ enum format {
     INT4_128_F16, INT4_128_BF16, INT4_128_F32,
     INT8_32_F16, INT8_32_BF16, INT8_32_F32, INT8_64_F16, INT8_64_BF16, INT8_64_F32,
     INT8_128_F16, INT8_128_BF16, INT8_128_F32,
-    INT4_ROW, INT8_ROW
+    INT4_ROW, INT8_ROW,
+    INT4, INT8 /* for all that begin with these: weight_formats.h */
 };
 
 /* Parameters of a quantised product; the VNNI code is a replacement for one slot of the AVX-512 table. */

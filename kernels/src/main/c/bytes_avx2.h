@@ -1,7 +1,7 @@
 /* Byte products by VPMADDUBSW, which adds pairs of products of an unsigned and a signed byte in 16 bits with
  * saturation. A small byte is the unsigned one. A level becomes its magnitude, and the row's byte takes its sign:
  * magnitudes up to 128 and row bytes up to 127 keep a pair below 2^15, so it is exact. */
-enum { DOT_BIAS = 0, TILE_ROWS = 4, TILE_GROUPS = 1 };
+enum { DOT_BIAS = 0, TILE_ROWS = 4, TILE_GROUPS = 1, WIDE_ROWS = 1, WIDE_GROUPS = 1 };
 
 typedef struct {
     __m256i a, b;

@@ -1,220 +1,222 @@
-/* Products of quantised weights and rows, for all formats of weight_formats.h. */
-#include "weight_formats.h"
+/* Products of quantised weights and rows. Weights are decoded from where they lie in memory, in registers, once for all
+ * rows of a tile; what a row needs is made ready before. */
+#include "ready_rows.h"
 
-/* y for R rows and G groups, from `group`, the first of them. */
-INLINE void quantized_tile(const int f, const int R, const int G, const uint8_t *restrict group, int32_t cols,
-                           const int8_t *restrict q, const float *restrict scales, float *restrict y, int32_t y_stride,
-                           int32_t outputs) {
-    const int blocks = record_cols(f) / BLOCK, runs = BLOCK / run_cols(f), vectors = run_cols(f) / 4;
+/* Where the outputs of a tile go: y, or what is there already plus these columns. */
+struct target {
+    float *y;
+    int32_t y_stride, outputs;
+    int adds;
+};
+
+INLINE v16 target_get(const struct target *to, int r, int g) {
+    return to->adds ? v_get(to->y + (size_t)r * to->y_stride + g * LANES, to->outputs - g * LANES) : v_zero();
+}
+INLINE void target_put(const struct target *to, int r, int g, v16 value) {
+    v_put(to->y + (size_t)r * to->y_stride + g * LANES, value, to->outputs - g * LANES);
+}
+
+/* `count` blocks of R rows, ready at x, and of G groups, from `w`, the record of the first of them, which begins at `group`. Sums
+ * and accumulators are meant to stay in registers. */
+INLINE void quantized_tile(const int f, const int R, const int G, const struct layout *l, const uint8_t *group,
+                           const uint8_t *restrict w, const char *restrict x, int32_t count, const struct target *to) {
+    const int blocks = l->record_blocks, runs = BLOCK / run_cols(f), vectors = run_cols(f) / 4;
     const int kind = code_kind(f);
-    const int32_t records = cols / record_cols(f);
-    const size_t group_bytes = outputs_bytes(f, cols);
-    const uint8_t *w = group + group_header_bytes(f);
-    v16 acc[TILE_ROWS][TILE_GROUPS];
+    const size_t group_bytes = l->outputs;
+    v16 acc[TILE_ROWS][WIDE_GROUPS];
     for (int r = 0; r < R; r++) {
         for (int g = 0; g < G; g++) {
-            acc[r][g] = v_zero();
+            acc[r][g] = target_get(to, r, g);
         }
     }
-    for (int32_t record = 0; record < records; record++, w += record_bytes(f)) {
+    for (int32_t record = 0; record < count / blocks; record++, w += l->record) {
         for (int g = 0; g < G; g++) { /* scales are used bit by bit, but a record is to be read strictly forward */
-            for (int line = 64; line < header_bytes(f); line += 64) {
+            for (int line = 64; line < l->header; line += 64) {
                 __builtin_prefetch(w + g * group_bytes + line);
             }
         }
 #pragma GCC unroll 1
-        for (int32_t block = 0; block < blocks; block++) {
-            const uint8_t *codes = w + header_bytes(f) + block * block_bytes(f);
+        for (int32_t block = 0; block < blocks; block++, x += R * ready_bytes(f)) {
+            const uint8_t *codes = w + l->header + block * block_bytes(f);
+            const float *words = (const float *)(x + R * BLOCK);
             for (int run = 0; run < runs; run++) {
-                sums s[TILE_ROWS][TILE_GROUPS];
-                float row_sums[TILE_ROWS];
+                sums s[TILE_ROWS][WIDE_GROUPS];
                 for (int r = 0; r < R; r++) {
-                    int32_t sum = 0;
-                    if (has_minimum(f) || has_zero(f) || dot_offset(f) != 0) {
-                        sum = row_sum(q + (size_t)r * cols + run * run_cols(f), run_cols(f));
+                    int32_t start = 0;
+                    if (dot_offset(f) != 0 && !has_zero(f)) {
+                        memcpy(&start, words + (1 + run) * R + r, sizeof start);
                     }
-                    row_sums[r] = (float)sum;
                     for (int g = 0; g < G; g++) {
-                        s[r][g] = sums_from(has_zero(f) ? 0 : -dot_offset(f) * sum);
+                        s[r][g] = sums_from(start);
                     }
                 }
 #pragma GCC unroll 8
                 for (int i = 0; i < vectors; i++) {
                     const int a = run * vectors + i;
-                    operand weights[TILE_GROUPS];
+                    operand weights[WIDE_GROUPS];
                     for (int g = 0; g < G; g++) {
                         weights[g] = block_operand(f, codes + g * group_bytes, a);
                     }
                     for (int r = 0; r < R; r++) {
-                        int32_t x;
-                        memcpy(&x, q + (size_t)r * cols + 4 * a, sizeof x);
+                        int32_t four;
+                        memcpy(&four, x + r * BLOCK + 4 * a, sizeof four);
                         for (int g = 0; g < G; g++) {
-                            s[r][g] = dot(kind, s[r][g], weights[g], x);
+                            s[r][g] = dot(kind, s[r][g], weights[g], four);
                         }
                     }
                 }
                 for (int g = 0; g < G; g++) {
-                    const v16 scale = run_scale(f, w + g * group_bytes, block * runs + run);
-                    const v16 zero = has_zero(f) ? run_zero(f, group + g * group_bytes, w + g * group_bytes) : v_zero();
+                    const v16 scale = run_scale(f, l->group_scale, w + g * group_bytes, block * runs + run);
+                    const v16 zero =
+                        has_zero(f) ? run_zero(f, l, group + g * group_bytes, w + g * group_bytes) : v_zero();
                     for (int r = 0; r < R; r++) {
-                        const v16 row_scale = v_set1(scales[(size_t)r * (cols / BLOCK)]);
-                        const v16 sum = has_zero(f) ? v_fma(zero, v_set1(row_sums[r]), sums_float(s[r][g]))
-                                                    : sums_float(s[r][g]);
-                        acc[r][g] = v_fma(v_mul(sum, row_scale), scale, acc[r][g]);
+                        v16 sum = sums_float(s[r][g]);
+                        if (has_zero(f)) {
+                            sum = v_fma(zero, v_set1(words[(1 + run) * R + r]), sum);
+                        }
+                        acc[r][g] = v_fma(v_mul(sum, v_set1(words[r])), scale, acc[r][g]);
                     }
                 }
                 for (int g = 0; has_minimum(f) && g < G; g++) {
                     const v16 minimum = run_minimum(f, w + g * group_bytes, block * runs + run);
                     for (int r = 0; r < R; r++) {
-                        const float row_scale = scales[(size_t)r * (cols / BLOCK)];
-                        acc[r][g] = v_fma(v_set1(minimum_sign(f) * (row_sums[r] * row_scale)), minimum, acc[r][g]);
+                        acc[r][g] = v_fma(v_set1(words[(1 + run) * R + r]), minimum, acc[r][g]);
                     }
                 }
             }
-            q += BLOCK;
-            scales++;
         }
     }
     for (int r = 0; r < R; r++) {
         for (int g = 0; g < G; g++) {
-            v_put(y + (size_t)r * y_stride + g * LANES, with_factor(f, group + g * group_bytes, acc[r][g]),
-                  outputs - g * LANES);
+            target_put(to, r, g, acc[r][g]);
         }
     }
 }
 
-#define TILE_CASE(R)                                                         \
-    case R:                                                                  \
-        quantized_tile(f, R, G, w, cols, q, scales, y, y_stride, outputs);   \
+/* Register tiles are compiled for each number of rows up to `most`, so that the loops over them vanish. */
+#define TILE_CASE(R)                                                                                             \
+    case R:                                                                                                      \
+        if (R <= most) {                                                                                         \
+            quantized_tile(f, R < most ? R : most, G, l, group, w, ready->memory + tile_at(f, ready, t),         \
+                           ready->blocks, &to);                                                                  \
+        }                                                                                                        \
         break
 
-/* Register tiles are compiled for each number of rows, so that the loops over them vanish. */
-INLINE void quantized_rows(const int f, const int G, int R, const uint8_t *restrict w, int32_t cols,
-                           const int8_t *restrict q, const float *restrict scales, float *restrict y, int32_t y_stride,
-                           int32_t outputs) {
-    if (TILE_ROWS == 1) {
-        quantized_tile(f, 1, G, w, cols, q, scales, y, y_stride, outputs);
-        return;
-    }
-    switch (R) {
-        TILE_CASE(1);
-        TILE_CASE(2);
-        TILE_CASE(3);
-        TILE_CASE(4);
+/* All ready rows and G groups. */
+INLINE void quantized_groups(const int f, const int most, const int G, const struct ready_rows *ready,
+                             const struct layout *l, const uint8_t *group, const uint8_t *restrict w, struct target to) {
+    float *const y = to.y;
+    for (int32_t t = 0; t < ready->tiles; t++) {
+        to.y = y + (size_t)tile_begin(ready, t) * to.y_stride;
+        switch (tile_begin(ready, t + 1) - tile_begin(ready, t)) {
+            TILE_CASE(1);
+            TILE_CASE(2);
+            TILE_CASE(3);
+            TILE_CASE(4);
+            TILE_CASE(5);
+            TILE_CASE(6);
+        }
     }
 }
 
-INLINE void quantized_product(const int f, const uint8_t *restrict w, int32_t outputs, int32_t cols,
-                              const int8_t *restrict q, const float *restrict scales, int32_t rows, float *restrict y,
+/* Multiplies finished sums with the factors of their outputs, or divides them. */
+INLINE void apply_factors(const int format, const struct layout *l, const uint8_t *w, int32_t outputs, int32_t rows,
+                          float *y, int32_t y_stride, int32_t group_begin, int32_t group_end) {
+    for (int32_t g = group_begin; g < group_end; g++) {
+        const v16 factor = v_load((const float *)(w + (size_t)g * l->outputs));
+        for (int32_t r = 0; r < rows; r++) {
+            float *to = y + (size_t)r * y_stride + (size_t)g * LANES;
+            const v16 sum = v_get(to, outputs - g * LANES);
+            v_put(to, format == NVFP4_DIVIDED ? v_div(sum, factor) : v_mul(sum, factor), outputs - g * LANES);
+        }
+    }
+}
+
+INLINE void quantized_product(const int f, const int format, const uint8_t *restrict w, int32_t outputs,
+                              int32_t cols, const int8_t *restrict q, const float *restrict scales, int32_t rows, float *restrict y,
                               int32_t y_stride, int32_t group_begin, int32_t group_end) {
-    const size_t group_bytes = outputs_bytes(f, cols);
-    int32_t g = group_begin;
-    while (g < group_end) {
-        const int32_t wide = group_end - g >= TILE_GROUPS ? TILE_GROUPS : 1;
-        for (int32_t r = 0; r < rows; r += TILE_ROWS) {
-            const int32_t tile_rows = rows - r < TILE_ROWS ? rows - r : TILE_ROWS;
-            const uint8_t *wg = w + (size_t)g * group_bytes;
-            const int8_t *qr = q + (size_t)r * cols;
-            const float *sr = scales + (size_t)r * (cols / BLOCK);
-            float *yr = y + (size_t)r * y_stride + (size_t)g * LANES;
-            if (wide == TILE_GROUPS) {
-                quantized_rows(f, TILE_GROUPS, tile_rows, wg, cols, qr, sr, yr, y_stride, outputs - g * LANES);
-            } else {
-                quantized_rows(f, 1, tile_rows, wg, cols, qr, sr, yr, y_stride, outputs - g * LANES);
+    const struct layout l = layout_of(f, format, cols);
+    struct ready_rows ready;
+    for (int32_t row = 0; row < rows; row += ready.rows) {
+        ready.rows = rows - row < READY_ROWS ? rows - row : READY_ROWS;
+        ready.tiles = (ready.rows + TILE_ROWS - 1) / TILE_ROWS;
+        const int32_t most = READY_BLOCKS / ready.rows / l.record_blocks * l.record_blocks;
+        for (ready.first_block = 0; ready.first_block < cols / BLOCK; ready.first_block += ready.blocks) {
+            const int32_t left = cols / BLOCK - ready.first_block;
+            ready.blocks = left < most ? left : most;
+            make_ready(f, &ready, q + (size_t)row * cols, scales + (size_t)row * (cols / BLOCK), cols);
+            const size_t first = (size_t)l.group_header + (size_t)(ready.first_block / l.record_blocks) * l.record;
+            for (int32_t g = group_begin; g < group_end;) {
+                const struct target to = {y + (size_t)row * y_stride + (size_t)g * LANES, y_stride, outputs - g * LANES,
+                                          ready.first_block > 0};
+                const uint8_t *group = w + (size_t)g * l.outputs;
+                if (ready.rows <= WIDE_ROWS && group_end - g >= WIDE_GROUPS) {
+                    quantized_groups(f, WIDE_ROWS, WIDE_GROUPS, &ready, &l, group, group + first, to);
+                    g += WIDE_GROUPS;
+                } else if (group_end - g >= TILE_GROUPS) {
+                    quantized_groups(f, TILE_ROWS, TILE_GROUPS, &ready, &l, group, group + first, to);
+                    g += TILE_GROUPS;
+                } else {
+                    quantized_groups(f, TILE_ROWS, 1, &ready, &l, group, group + first, to);
+                    g += 1;
+                }
             }
         }
-        g += wide;
+    }
+    if (l.group_header > 0) {
+        apply_factors(format, &l, w, outputs, rows, y, y_stride, group_begin, group_end);
     }
 }
 
-/* Each format is a function of its own: with all tiles in one, compilers run out of patience and spill registers. */
-#define MAT_MUL(f)                                                                                           \
-    static __attribute__((noinline)) void mat_mul_##f(                                                       \
-        const uint8_t *restrict w, int32_t outputs, int32_t cols, const int8_t *restrict q,                  \
-        const float *restrict scales, int32_t rows, float *restrict y, int32_t y_stride, int32_t group_begin, \
-        int32_t group_end) {                                                                                 \
-        quantized_product(f, w, outputs, cols, q, scales, rows, y, y_stride, group_begin, group_end);        \
+/* Each family is a function of its own: with all tiles in one, compilers run out of patience and spill registers. */
+#define MAT_MUL(f, format_of_call)                                                                            \
+    static __attribute__((noinline)) void mat_mul_##f(MAT_MUL_QUANTIZED_PARAMETERS) {                         \
+        (void)format;                                                                                         \
+        quantized_product(f, format_of_call, w, outputs, cols, q, scales, rows, y, y_stride, group_begin,     \
+                          group_end);                                                                         \
     }
 
-MAT_MUL(Q8)
-MAT_MUL(Q8_0)
-MAT_MUL(Q4_0)
-MAT_MUL(Q4_1)
-MAT_MUL(Q5_0)
-MAT_MUL(Q5_1)
-MAT_MUL(IQ4_NL)
-MAT_MUL(MXFP4)
-MAT_MUL(Q2_K)
-MAT_MUL(Q3_K)
-MAT_MUL(Q4_K)
-MAT_MUL(Q5_K)
-MAT_MUL(Q6_K)
-MAT_MUL(IQ4_XS)
-MAT_MUL(NVFP4)
-MAT_MUL(NVFP4_DIVIDED)
-MAT_MUL(INT4_32_F16)
-MAT_MUL(INT4_32_BF16)
-MAT_MUL(INT4_32_F32)
-MAT_MUL(INT4_64_F16)
-MAT_MUL(INT4_64_BF16)
-MAT_MUL(INT4_64_F32)
-MAT_MUL(INT4_128_F16)
-MAT_MUL(INT4_128_BF16)
-MAT_MUL(INT4_128_F32)
-MAT_MUL(INT8_32_F16)
-MAT_MUL(INT8_32_BF16)
-MAT_MUL(INT8_32_F32)
-MAT_MUL(INT8_64_F16)
-MAT_MUL(INT8_64_BF16)
-MAT_MUL(INT8_64_F32)
-MAT_MUL(INT8_128_F16)
-MAT_MUL(INT8_128_BF16)
-MAT_MUL(INT8_128_F32)
-MAT_MUL(INT4_ROW)
-MAT_MUL(INT8_ROW)
+MAT_MUL(Q8, Q8)
+MAT_MUL(Q8_0, Q8_0)
+MAT_MUL(Q4_0, Q4_0)
+MAT_MUL(Q4_1, Q4_1)
+MAT_MUL(Q5_0, Q5_0)
+MAT_MUL(Q5_1, Q5_1)
+MAT_MUL(IQ4_NL, IQ4_NL)
+MAT_MUL(MXFP4, MXFP4)
+MAT_MUL(Q2_K, Q2_K)
+MAT_MUL(Q3_K, Q3_K)
+MAT_MUL(Q4_K, Q4_K)
+MAT_MUL(Q5_K, Q5_K)
+MAT_MUL(Q6_K, Q6_K)
+MAT_MUL(IQ4_XS, IQ4_XS)
+MAT_MUL(NVFP4, format)
+MAT_MUL(INT4, format)
+MAT_MUL(INT8, format)
 
-#define FORMAT_CASE(f)                                                                        \
-    case f:                                                                                   \
-        mat_mul_##f(w, outputs, cols, q, scales, rows, y, y_stride, group_begin, group_end);  \
+#define FAMILY_CASE(f)                                                                                 \
+    case f:                                                                                            \
+        mat_mul_##f(format, w, outputs, cols, q, scales, rows, y, y_stride, group_begin, group_end);   \
         break
 
 static void mat_mul_quantized(MAT_MUL_QUANTIZED_PARAMETERS) {
-    switch (format) {
-        FORMAT_CASE(Q8);
-        FORMAT_CASE(Q8_0);
-        FORMAT_CASE(Q4_0);
-        FORMAT_CASE(Q4_1);
-        FORMAT_CASE(Q5_0);
-        FORMAT_CASE(Q5_1);
-        FORMAT_CASE(IQ4_NL);
-        FORMAT_CASE(MXFP4);
-        FORMAT_CASE(Q2_K);
-        FORMAT_CASE(Q3_K);
-        FORMAT_CASE(Q4_K);
-        FORMAT_CASE(Q5_K);
-        FORMAT_CASE(Q6_K);
-        FORMAT_CASE(IQ4_XS);
-        FORMAT_CASE(NVFP4);
-        FORMAT_CASE(NVFP4_DIVIDED);
-        FORMAT_CASE(INT4_32_F16);
-        FORMAT_CASE(INT4_32_BF16);
-        FORMAT_CASE(INT4_32_F32);
-        FORMAT_CASE(INT4_64_F16);
-        FORMAT_CASE(INT4_64_BF16);
-        FORMAT_CASE(INT4_64_F32);
-        FORMAT_CASE(INT4_128_F16);
-        FORMAT_CASE(INT4_128_BF16);
-        FORMAT_CASE(INT4_128_F32);
-        FORMAT_CASE(INT8_32_F16);
-        FORMAT_CASE(INT8_32_BF16);
-        FORMAT_CASE(INT8_32_F32);
-        FORMAT_CASE(INT8_64_F16);
-        FORMAT_CASE(INT8_64_BF16);
-        FORMAT_CASE(INT8_64_F32);
-        FORMAT_CASE(INT8_128_F16);
-        FORMAT_CASE(INT8_128_BF16);
-        FORMAT_CASE(INT8_128_F32);
-        FORMAT_CASE(INT4_ROW);
-        FORMAT_CASE(INT8_ROW);
+    switch (family(format)) {
+        FAMILY_CASE(Q8);
+        FAMILY_CASE(Q8_0);
+        FAMILY_CASE(Q4_0);
+        FAMILY_CASE(Q4_1);
+        FAMILY_CASE(Q5_0);
+        FAMILY_CASE(Q5_1);
+        FAMILY_CASE(IQ4_NL);
+        FAMILY_CASE(MXFP4);
+        FAMILY_CASE(Q2_K);
+        FAMILY_CASE(Q3_K);
+        FAMILY_CASE(Q4_K);
+        FAMILY_CASE(Q5_K);
+        FAMILY_CASE(Q6_K);
+        FAMILY_CASE(IQ4_XS);
+        FAMILY_CASE(NVFP4);
+        FAMILY_CASE(INT4);
+        FAMILY_CASE(INT8);
     }
 }

@@ -8,43 +8,52 @@
 
 #include "bytes.h"
 
-/* Integers in groups of columns: bits, width of a group and type of its scale follow from the place in the list. */
-INLINE int is_grouped(const int f) {
-    return f >= INT4_32_F16 && f <= INT8_128_F32;
+/* The format whose functions a format shares: integers in groups differ in the width and the scales of these only, which are
+ * known when a function runs. */
+INLINE int family(const int f) {
+    return f == NVFP4_DIVIDED ? NVFP4 : f < INT4_32_F16 ? f : f < INT8_32_F16 || f == INT4_ROW ? INT4 : INT8;
 }
-INLINE int is_int4(const int f) {
-    return (f >= INT4_32_F16 && f < INT8_32_F16) || f == INT4_ROW;
-}
-INLINE int is_int8(const int f) {
-    return (f >= INT8_32_F16 && f <= INT8_128_F32) || f == INT8_ROW;
-}
-INLINE int is_nvfp4(const int f) {
-    return f == NVFP4 || f == NVFP4_DIVIDED;
-}
-INLINE int record_cols(const int f) {
-    return f >= Q2_K && f <= IQ4_XS ? 256 : is_grouped(f) ? 32 << ((f - INT4_32_F16) % 9 / 3) : 32;
+INLINE int has_zero(const int f) {
+    return f == INT4 || f == INT8;
 }
 INLINE int run_cols(const int f) {
-    return f == Q2_K || f == Q3_K || f == Q6_K || is_nvfp4(f) ? 16 : 32;
+    return f == Q2_K || f == Q3_K || f == Q6_K || f == NVFP4 ? 16 : 32;
 }
 INLINE int low_bits(const int f) {
-    return f == Q8 || f == Q8_0 || is_int8(f) ? 8 : f == Q2_K || f == Q3_K ? 2 : 4;
+    return f == Q8 || f == Q8_0 || f == INT8 ? 8 : f == Q2_K || f == Q3_K ? 2 : 4;
 }
 INLINE int high_bits(const int f) {
     return f == Q6_K ? 2 : f == Q5_0 || f == Q5_1 || f == Q5_K || f == Q3_K ? 1 : 0;
 }
-enum { GROUP_F16, GROUP_BF16, GROUP_F32 };
-INLINE int group_scale(const int f) {
-    return (f - INT4_32_F16) % 3;
+INLINE int block_bytes(const int f) {
+    return 64 * (low_bits(f) + high_bits(f));
 }
-INLINE int header_bytes(const int f) {
-    if (is_grouped(f)) {
-        return group_scale(f) == GROUP_F32 ? 80 : 48;
-    }
-    switch (f) {
-        case INT4_ROW:
-        case INT8_ROW:
-            return 0;
+INLINE int has_minimum(const int f) {
+    return f == Q4_1 || f == Q5_1 || f == Q2_K || f == Q4_K || f == Q5_K;
+}
+INLINE int code_kind(const int f) {
+    return f == Q8 || f == Q8_0 || f == IQ4_NL || f == IQ4_XS || f == MXFP4 || f == NVFP4 || f == INT8 ? BIASED
+                                                                                                    : SMALL;
+}
+/* What the bytes that meet the row are larger than their levels. */
+INLINE int dot_offset(const int f) {
+    return code_kind(f) == BIASED ? DOT_BIAS : f == Q4_0 || f == INT4 ? 8 : f == Q5_0 ? 16 : f == Q6_K ? 32 : f == Q3_K ? 4 : 0;
+}
+
+/* The type of a group's scale; those of whole outputs are factors of sums, and leave 1. */
+enum group_scale { GROUP_F16, GROUP_BF16, GROUP_F32, GROUP_ONE };
+
+/* Sizes in bytes, where they are not the family's: before the records of a group of outputs, before the codes of a record, of a
+ * record, and of a group of outputs. */
+struct layout {
+    int32_t record_blocks;
+    enum group_scale group_scale;
+    int32_t group_header, header;
+    size_t record, outputs;
+};
+
+INLINE int32_t header_bytes(const int format) {
+    switch (format) {
         case Q8:
         case Q4_1:
         case Q5_1:
@@ -57,36 +66,25 @@ INLINE int header_bytes(const int f) {
             return 320;
         case IQ4_XS:
             return 192;
+        case INT4_ROW:
+        case INT8_ROW:
+            return 0;
         default:
-            return 32;
+            return format < INT4_32_F16 ? 32 : (format - INT4_32_F16) % 3 == GROUP_F32 ? 80 : 48;
     }
 }
-INLINE int block_bytes(const int f) {
-    return 64 * (low_bits(f) + high_bits(f));
-}
-INLINE size_t record_bytes(const int f) {
-    return (size_t)header_bytes(f) + (size_t)(record_cols(f) / BLOCK) * (size_t)block_bytes(f);
-}
-/* Bytes before the records of a group of outputs. */
-INLINE int group_header_bytes(const int f) {
-    return f == INT4_ROW || f == INT8_ROW ? 80 : is_nvfp4(f) ? 64 : 0;
-}
-INLINE size_t outputs_bytes(const int f, int32_t cols) {
-    return (size_t)group_header_bytes(f) + (size_t)(cols / record_cols(f)) * record_bytes(f);
-}
-INLINE int has_zero(const int f) {
-    return is_int4(f) || is_int8(f);
-}
-INLINE int has_minimum(const int f) {
-    return f == Q4_1 || f == Q5_1 || f == Q2_K || f == Q4_K || f == Q5_K;
-}
-INLINE int code_kind(const int f) {
-    return f == Q8 || f == Q8_0 || f == IQ4_NL || f == IQ4_XS || f == MXFP4 || is_nvfp4(f) || is_int8(f) ? BIASED
-                                                                                                          : SMALL;
-}
-/* What the bytes that meet the row are larger than their levels. */
-INLINE int dot_offset(const int f) {
-    return code_kind(f) == BIASED ? DOT_BIAS : f == Q4_0 || is_int4(f) ? 8 : f == Q5_0 ? 16 : f == Q6_K ? 32 : f == Q3_K ? 4 : 0;
+INLINE struct layout layout_of(const int f, const int format, int32_t cols) {
+    const int whole = format == INT4_ROW || format == INT8_ROW;
+    struct layout l;
+    l.record_blocks = format >= Q2_K && format <= IQ4_XS          ? 256 / BLOCK
+                      : format >= INT4_32_F16 && !whole           ? 1 << (format - INT4_32_F16) % 9 / 3
+                                                                  : 1;
+    l.group_scale = whole ? GROUP_ONE : format < INT4_32_F16 ? GROUP_F16 : (enum group_scale)((format - INT4_32_F16) % 3);
+    l.group_header = whole ? 80 : f == NVFP4 ? 64 : 0;
+    l.header = header_bytes(format);
+    l.record = (size_t)l.header + (size_t)(l.record_blocks * block_bytes(f));
+    l.outputs = (size_t)l.group_header + (size_t)(cols / BLOCK / l.record_blocks) * l.record;
+    return l;
 }
 
 /* Levels of the codes, plus 128. */
@@ -115,23 +113,32 @@ INLINE operand block_operand(const int f, const uint8_t *block, const int a) {
     }
     if (f == IQ4_NL || f == IQ4_XS) {
         codes = b_table(iq4_levels, codes);
-    } else if (f == MXFP4 || is_nvfp4(f)) {
+    } else if (f == MXFP4 || f == NVFP4) {
         codes = b_table(e2m1_levels, codes);
     }
     return dot_operand(code_kind(f), codes);
 }
 
-INLINE v16 run_scale(const int f, const uint8_t *record, int32_t run) {
-    const uint8_t *bytes_of_run = record + 64 + (size_t)run * LANES;
-    if (is_grouped(f) && group_scale(f) != GROUP_F16) {
-        return group_scale(f) == GROUP_F32 ? v_load((const float *)record) : v_load_bf16((const uint16_t *)record);
-    }
-    switch (f) {
-        case INT4_ROW:
-        case INT8_ROW:
+INLINE v16 group_scale(enum group_scale type, const uint8_t *record) {
+    switch (type) {
+        case GROUP_F16:
+            return v_load_f16((const uint16_t *)record);
+        case GROUP_BF16:
+            return v_load_bf16((const uint16_t *)record);
+        case GROUP_F32:
+            return v_load((const float *)record);
+        default:
             return v_set1(1.0f);
-        case NVFP4:
-        case NVFP4_DIVIDED: /* half of the E4M3: levels are doubled */
+    }
+}
+
+INLINE v16 run_scale(const int f, enum group_scale type, const uint8_t *record, int32_t run) {
+    const uint8_t *bytes_of_run = record + 64 + (size_t)run * LANES;
+    switch (f) {
+        case INT4:
+        case INT8:
+            return group_scale(type, record);
+        case NVFP4: /* half of the E4M3, as levels are doubled */
             return v_mul(v_load_f8(record + (size_t)run * LANES), v_set1(128.0f));
         case Q8:
             return v_load((const float *)record);
@@ -169,19 +176,11 @@ INLINE float minimum_sign(const int f) {
     return f == Q4_1 || f == Q5_1 ? 1.0f : -1.0f;
 }
 
-/* What a run's sum has too much for each unit of the row bytes' sum: all are integers, so the difference is exact. */
-INLINE v16 run_zero(const int f, const uint8_t *group, const uint8_t *record) {
-    const uint8_t *zeros = f == INT4_ROW || f == INT8_ROW ? group + 64 : record + header_bytes(f) - LANES;
+/* What a run's sum has too much for each unit of the sum of row bytes. All of this is integers below 2^24, so taking it away in
+ * floats is exact. */
+INLINE v16 run_zero(const int f, const struct layout *l, const uint8_t *group, const uint8_t *record) {
+    const uint8_t *zeros = l->header == 0 ? group + LANES * sizeof(float) : record + l->header - LANES;
     return v_sub(v_set1((float)-dot_offset(f)), v_load_s8((const int8_t *)zeros));
-}
-
-/* An output's sum with its factor, where the format has one. */
-INLINE v16 with_factor(const int f, const uint8_t *group, v16 sum) {
-    if (group_header_bytes(f) == 0) {
-        return sum;
-    }
-    const v16 factor = v_load((const float *)group);
-    return f == NVFP4_DIVIDED ? v_div(sum, factor) : v_mul(sum, factor);
 }
 
 #endif

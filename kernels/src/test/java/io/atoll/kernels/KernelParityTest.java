@@ -120,7 +120,17 @@ final class KernelParityTest {
         boolean wide = format.columnMultiple() > 32;
         int outputs = 1 + random.nextInt(wide ? 100 : 200);
         int cols = format.columnMultiple() * (1 + random.nextInt(wide ? 3 : 12));
-        int rows = 1 + random.nextInt(12);
+        byteProduct(fast, format, arena, random, outputs, cols, 1 + random.nextInt(12));
+    }
+
+    private static void byteProduct(
+            Kernels fast,
+            WeightFormat format,
+            Arena arena,
+            Random random,
+            int outputs,
+            int cols,
+            int rows) {
         PackedMatrix w = packed(arena, random, format, outputs, cols);
         MemorySegment q = bytes(arena, random, (long) rows * cols);
         MemorySegment scales = uniform(arena, random, (long) rows * cols / 32);
@@ -145,6 +155,21 @@ final class KernelParityTest {
                 y,
                 what,
                 (k, out) -> k.matMulQuantized(w, q, scales, rows, out, stride, begin, end));
+    }
+
+    /// More rows, and longer ones, than the C kernels make ready at a time.
+    @ParameterizedTest
+    @MethodSource("fast")
+    void byteProductsInPartsAreTheScalarOnes(Kernels fast) {
+        for (WeightFormat format :
+                List.of(WeightFormat.Q8, WeightFormat.Q4_K, WeightFormat.Q6_K)) {
+            cases(
+                    1,
+                    (arena, random) -> {
+                        byteProduct(fast, format, arena, random, 33, 1280, 70);
+                        byteProduct(fast, format, arena, random, 17, 65_536 + 512, 1);
+                    });
+        }
     }
 
     /// Random bytes as a whole matrix: every code, scales and minima of every kind, infinities and NaNs among them.
