@@ -38,7 +38,8 @@ compile() { # OBJECT SOURCE FLAG...
 
 jobs=()
 compile library atoll_kernels.c
-compile generic kernels.c -DATOLL_TABLE=atoll_generic
+# A machine without AVX2 has other worries, and this one takes longest to compile.
+compile generic kernels.c -O1 -DATOLL_TABLE=atoll_generic
 case $arch in
     x86_64)
         avx512=(-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512 -DATOLL_AVX512)

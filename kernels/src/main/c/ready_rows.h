@@ -10,8 +10,8 @@
 enum { READY_ROWS = 64, READY_BLOCKS = 2048 };
 
 /* The tiles of rows one after the other. A block of a tile of R rows is `int8 x[R][32]; float scale[R]; word run[runs][R]`,
- * where the word of a run is the factor of its minimum, or else the integer its sums start from, which takes away what
- * bytes are larger than levels. */
+ * where the word of a run is the factor of its minimum, or the float sum of its bytes where there are zero points, or else the
+ * integer its sums start from, which takes away what bytes are larger than levels. */
 struct ready_rows {
     int32_t rows, tiles, first_block, blocks;
     char memory[READY_BLOCKS * (BLOCK + 3 * sizeof(float))];
@@ -36,10 +36,12 @@ INLINE void make_block_ready(const int f, char *block, int32_t R, int32_t r, con
     memcpy(block + r * BLOCK, q, BLOCK);
     words[r] = scale;
     for (int run = 0; run < BLOCK / run_cols(f); run++) {
-        const int32_t sum = (has_minimum(f) || dot_offset(f) != 0) ? row_sum(q + run * run_cols(f), run_cols(f)) : 0;
+        const int needed = has_minimum(f) || has_zero(f) || dot_offset(f) != 0;
+        const int32_t sum = needed ? row_sum(q + run * run_cols(f), run_cols(f)) : 0;
         const int32_t start = -dot_offset(f) * sum;
-        const float factor = minimum_sign(f) * ((float)sum * scale);
-        memcpy(words + (1 + run) * R + r, has_minimum(f) ? (const void *)&factor : &start, sizeof(float));
+        const float factor = has_zero(f) ? (float)sum : minimum_sign(f) * ((float)sum * scale);
+        const int floats = has_minimum(f) || has_zero(f);
+        memcpy(words + (1 + run) * R + r, floats ? (const void *)&factor : &start, sizeof(float));
     }
 }
 
