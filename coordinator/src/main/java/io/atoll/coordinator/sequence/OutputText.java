@@ -2,6 +2,7 @@ package io.atoll.coordinator.sequence;
 
 import io.atoll.model.chat.OutputDelta;
 import io.atoll.model.chat.OutputParser;
+import io.atoll.model.chat.ToolDefinitions;
 import io.atoll.model.tokenizer.StreamDecoder;
 import java.util.List;
 import java.util.Optional;
@@ -22,7 +23,7 @@ public final class OutputText {
         this.parser =
                 switch (format) {
                     case PLAIN -> Optional.empty();
-                    case CHAT, CHAT_REASONING -> Optional.of(new OutputParser(inReasoning));
+                    case CHAT, CHAT_REASONING -> Optional.of(new OutputParser(inReasoning, ToolDefinitions.NONE, () -> ""));
                 };
     }
 
@@ -69,6 +70,8 @@ public final class OutputText {
                     inReasoning = false;
                     text = text.plus(new GenerationEvent.Text("", said));
                 }
+                case OutputDelta.CallStarted _, OutputDelta.Arguments _, OutputDelta.CallEnded _ ->
+                        throw new IllegalStateException("a call, but no tools: " + delta);
             }
         }
         return text;
