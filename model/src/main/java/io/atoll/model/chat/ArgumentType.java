@@ -36,8 +36,7 @@ enum ArgumentType {
         return types;
     }
 
-    private static void collect(
-            Object schema, Map<?, ?> root, Set<ArgumentType> types, int depth) {
+    private static void collect(Object schema, Map<?, ?> root, Set<ArgumentType> types, int depth) {
         EnumSet<ArgumentType> found = EnumSet.noneOf(ArgumentType.class);
         if (depth > 0 && schema instanceof Map<?, ?> fields) {
             listOf(fields.get("type")).forEach(name -> found.add(named(name)));

@@ -45,8 +45,7 @@ final class ArgumentValue {
                         ? List.of("null", "none", "true", "false")
                         : nullable ? List.of("null", "none") : List.of();
         maybeWord = nullable;
-        maybeNumber =
-                types.contains(ArgumentType.INTEGER) || types.contains(ArgumentType.NUMBER);
+        maybeNumber = types.contains(ArgumentType.INTEGER) || types.contains(ArgumentType.NUMBER);
         structured = types.contains(ArgumentType.OBJECT) || types.contains(ArgumentType.ARRAY);
     }
 

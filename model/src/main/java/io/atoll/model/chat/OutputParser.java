@@ -120,8 +120,7 @@ public final class OutputParser {
                 scanned = position;
                 yield enter(State.REASONING_START);
             }
-            case NO ->
-                    promptOpensThinking ? enter(State.REASONING_START) : beginContent(position);
+            case NO -> promptOpensThinking ? enter(State.REASONING_START) : beginContent(position);
             case MORE -> false;
         };
     }

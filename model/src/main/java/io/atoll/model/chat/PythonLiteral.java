@@ -212,9 +212,12 @@ final class PythonLiteral {
 
     private boolean isNumberPart(int from) {
         char c = text.charAt(at);
-        boolean exponent =
-                at > from && "eE".indexOf(text.charAt(at - 1)) >= 0 && !isPrefixed(from);
-        return isDigit(c) || isLetter(c) || c == '.' || c == '_' || (exponent && "+-".indexOf(c) >= 0);
+        boolean exponent = at > from && "eE".indexOf(text.charAt(at - 1)) >= 0 && !isPrefixed(from);
+        return isDigit(c)
+                || isLetter(c)
+                || c == '.'
+                || c == '_'
+                || (exponent && "+-".indexOf(c) >= 0);
     }
 
     private boolean isPrefixed(int from) {

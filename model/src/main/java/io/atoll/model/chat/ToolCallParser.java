@@ -198,7 +198,8 @@ final class ToolCallParser {
     private void content(int to) {
         int visible = window.visibleEnd(position, to);
         if (visible > position) {
-            // White space that separates two pieces of content stays; what stands next to calls only goes.
+            // White space that separates two pieces of content stays; what stands next to calls
+            // only goes.
             boolean separates = contentSeen || callCount == 0;
             int from = separates ? position : window.skipSpace(position);
             if (separates) {

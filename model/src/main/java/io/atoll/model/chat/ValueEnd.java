@@ -189,7 +189,8 @@ final class ValueEnd {
     }
 
     private int withoutNewline(int at) {
-        int first = start < at && taken == start && window.charAt(start) == '\n' ? start + 1 : taken;
+        int first =
+                start < at && taken == start && window.charAt(start) == '\n' ? start + 1 : taken;
         return at > first && window.charAt(at - 1) == '\n' ? at - 1 : at;
     }
 }

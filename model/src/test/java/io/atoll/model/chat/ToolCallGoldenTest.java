@@ -134,8 +134,7 @@ class ToolCallGoldenTest {
 
     @Test
     void tokenBoundariesGiveTheSame() {
-        try (Tokenizer tokenizer =
-                Tokenizer.load(DemoModel.path().resolve("tokenizer.json"))) {
+        try (Tokenizer tokenizer = Tokenizer.load(DemoModel.path().resolve("tokenizer.json"))) {
             checkTokenBoundaries(tokenizer);
         }
     }

@@ -233,7 +233,8 @@ class ToolCallParserTest {
         assertEquals("", next(parser, "\n</param"));
         assertEquals("A(\\n</params>)", next(parser, "s>"));
         assertEquals("", next(parser, "\n</parameter>\n"));
-        assertEquals("A(\"})E0({\"text\": \"one \\\"two\\\"\\n\\nthree < 4\\n</params>\"})",
+        assertEquals(
+                "A(\"})E0({\"text\": \"one \\\"two\\\"\\n\\nthree < 4\\n</params>\"})",
                 next(parser, "</function>"));
     }
 
@@ -300,7 +301,9 @@ class ToolCallParserTest {
                                                                 "A",
                                                                 Map.of("type", "object"),
                                                                 "loop",
-                                                                Map.of("$ref", "#/$defs/loop")))))));
+                                                                Map.of(
+                                                                        "$ref",
+                                                                        "#/$defs/loop")))))));
         String text =
                 "<tool_call><function=f><parameter=a>{\"x\": 1}</parameter>"
                         + "<parameter=b>{}</parameter></function></tool_call>";
