@@ -38,7 +38,7 @@ final class LogprobsJson {
     }
 
     private ObjectNode entry(TokenLogprob token) {
-        byte[] bytes = tokenizer.bytes(token.token());
+        byte[] bytes = bytes(token);
         ObjectNode entry =
                 json.object()
                         .put("token", new String(bytes, StandardCharsets.UTF_8))
@@ -71,15 +71,20 @@ final class LogprobsJson {
         return logprobs;
     }
 
-    /// Characters of a token's text.
+    /// Characters that a token adds to an answer's text. A special one adds none.
     int length(TokenLogprobs token) {
-        byte[] bytes = tokenizer.bytes(token.chosen().token());
-        return new String(bytes, StandardCharsets.UTF_8).length();
+        boolean special = tokenizer.isSpecial(token.chosen().token());
+        return special ? 0 : new String(bytes(token.chosen()), StandardCharsets.UTF_8).length();
+    }
+
+    /// Among the likely ids there may be some that a vocabulary leaves out.
+    private byte[] bytes(TokenLogprob token) {
+        return tokenizer.isToken(token.token()) ? tokenizer.bytes(token.token()) : new byte[0];
     }
 
     /// A token's text, or its bytes if they are no whole characters: keys must differ.
     private String text(TokenLogprob token) {
-        byte[] bytes = tokenizer.bytes(token.token());
+        byte[] bytes = bytes(token);
         try {
             return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
         } catch (CharacterCodingException e) {
