@@ -4,7 +4,7 @@ import io.atoll.model.chat.TextWindow.Match;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
-import java.util.IdentityHashMap;
+import java.util.HashMap;
 import java.util.Map;
 
 /// Where the values of a complete text may end, in tables made in one pass, by the rules of [ValueEnd].
@@ -28,7 +28,7 @@ final class ValueEndings {
     private final Positions functions = new Positions();
 
     /// For each set of parameters: the first of the lines not yet passed. Values are asked about in order.
-    private final Map<ToolDefinitions.Parameters, Integer> nextLine = new IdentityHashMap<>();
+    private final Map<ToolDefinitions.Parameters, Integer> nextLine = new HashMap<>();
 
     private int nextMark;
     private int nextFunction;

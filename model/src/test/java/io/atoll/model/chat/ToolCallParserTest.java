@@ -242,14 +242,14 @@ class ToolCallParserTest {
     void valueWithATypeToDecideWaitsUntilItIsDecided() {
         OutputParser integer = inCall("mode");
         assertEquals("", next(integer, "\n42"));
-        assertEquals("A(42})", next(integer, "\n</parameter>\n</function>").split("E0")[0]);
+        assertEquals("A(42})", next(integer, "\n</parameter>\n</function>").split("E0", -1)[0]);
         OutputParser either = inCall("when");
         assertEquals("", next(either, "\n12"));
         assertEquals("A(\"12 o)", next(either, " o"));
         assertEquals("A('clock)", next(either, "'clock"));
         OutputParser array = inCall("tags");
         assertEquals("", next(array, "\n[1, 2]"));
-        assertEquals("A([1, 2]})", next(array, "</parameter></function>").split("E0")[0]);
+        assertEquals("A([1, 2]})", next(array, "</parameter></function>").split("E0", -1)[0]);
     }
 
     @Test
@@ -259,7 +259,7 @@ class ToolCallParserTest {
         assertEquals("", next(parser, "three"));
         assertEquals(
                 "A(\\n<parameter=path>\\n2\\n</parameter>\\nthree\"})",
-                next(parser, "\n</parameter>\n</function>").split("E0")[0]);
+                next(parser, "\n</parameter>\n</function>").split("E0", -1)[0]);
     }
 
     @Test
