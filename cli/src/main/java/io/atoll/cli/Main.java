@@ -1,5 +1,6 @@
 package io.atoll.cli;
 
+import io.atoll.cli.bench.BenchCommand;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.conformance.ConformanceCommand;
 import io.atoll.cli.roles.AttentionWorkerCommand;
@@ -33,6 +34,7 @@ import picocli.CommandLine.ParameterException;
             ChatCommand.class,
             GenerateCommand.class,
             ConformanceCommand.class,
+            BenchCommand.class,
             DemoCommand.class,
             HelpCommand.class
         },
@@ -74,13 +76,7 @@ public final class Main {
     static CommandLine commandLine() {
         CommandLine command = new CommandLine(new Main());
         command.setUsageHelpAutoWidth(true);
-        command.getSubcommands()
-                .forEach(
-                        (name, sub) -> {
-                            if (!name.equals("help")) {
-                                sub.getCommandSpec().addOption(helpOption());
-                            }
-                        });
+        addHelp(command);
         command.setParameterExceptionHandler(Main::explain);
         command.setExecutionExceptionHandler(
                 (failure, failed, _) -> {
@@ -88,6 +84,18 @@ public final class Main {
                     return failed.getCommandSpec().exitCodeOnExecutionException();
                 });
         return command;
+    }
+
+    /// Gives every command below `command` the option.
+    private static void addHelp(CommandLine command) {
+        command.getSubcommands()
+                .forEach(
+                        (name, sub) -> {
+                            if (!name.equals("help")) {
+                                sub.getCommandSpec().addOption(helpOption());
+                                addHelp(sub);
+                            }
+                        });
     }
 
     private static OptionSpec helpOption() {

@@ -2,7 +2,7 @@ package io.atoll.expert;
 
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.store.ExpertStore;
-import io.atoll.kernels.PackedMatrix;
+import io.atoll.expert.store.PackedExpert;
 import java.util.concurrent.CountDownLatch;
 
 /// A store that keeps the compute thread waiting in its first pass until it is let go, so that a test decides what queues up
@@ -45,19 +45,14 @@ final class HeldBackStore implements ExpertStore {
     }
 
     @Override
-    public PackedMatrix gateUp(int layer, int expert) {
+    public PackedExpert expert(int layer, int expert) {
         entered.countDown();
         try {
             letGo.await();
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
         }
-        return store.gateUp(layer, expert);
-    }
-
-    @Override
-    public PackedMatrix down(int layer, int expert) {
-        return store.down(layer, expert);
+        return store.expert(layer, expert);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.atoll.expert;
 
 import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.expert.store.PackedExpert;
 import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.Packing;
@@ -11,6 +12,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.function.IntFunction;
@@ -30,38 +32,43 @@ public final class TestExperts {
 
     /// A store of these experts.
     public static ResidentExperts store(ExpertShard shard, WeightFormat format) {
-        return store(shard, format, _ -> format);
+        return store(shard, format, format, _ -> format);
     }
 
-    /// A store of these experts whose down projections have formats of their own.
+    /// A store of these experts whose projections have formats of their own.
     ///
-    /// @param downFormat the format of an expert's down projection, in any layer
+    /// @param down the format of an expert's down projection, in any layer
     public static ResidentExperts store(
-            ExpertShard shard, WeightFormat format, IntFunction<WeightFormat> downFormat) {
+            ExpertShard shard, WeightFormat gate, WeightFormat up, IntFunction<WeightFormat> down) {
         return new ResidentExperts(
                 shard,
                 HIDDEN,
                 INTERMEDIATE,
-                format.takesQuantizedRows(),
+                gate.takesQuantizedRows(),
                 new ResidentExperts.Source() {
                     @Override
-                    public PackedMatrix gateUp(int layer, int expert, SegmentAllocator memory) {
-                        return pack(
-                                format, gateUp(layer, expert), 2 * INTERMEDIATE, HIDDEN, memory);
-                    }
-
-                    private float[] gateUp(int layer, int expert) {
-                        return TestExperts.gateUp(layer, expert);
-                    }
-
-                    @Override
-                    public PackedMatrix down(int layer, int expert, SegmentAllocator memory) {
-                        return pack(
-                                downFormat.apply(expert),
-                                TestExperts.down(layer, expert),
-                                HIDDEN,
-                                INTERMEDIATE,
-                                memory);
+                    public PackedExpert expert(int layer, int expert, SegmentAllocator memory) {
+                        float[] upper = gateUp(layer, expert);
+                        int half = upper.length / 2;
+                        return new PackedExpert(
+                                pack(
+                                        gate,
+                                        Arrays.copyOf(upper, half),
+                                        INTERMEDIATE,
+                                        HIDDEN,
+                                        memory),
+                                pack(
+                                        up,
+                                        Arrays.copyOfRange(upper, half, 2 * half),
+                                        INTERMEDIATE,
+                                        HIDDEN,
+                                        memory),
+                                pack(
+                                        down.apply(expert),
+                                        TestExperts.down(layer, expert),
+                                        HIDDEN,
+                                        INTERMEDIATE,
+                                        memory));
                     }
 
                     private PackedMatrix pack(

@@ -246,7 +246,6 @@ final class KernelParityTest {
                     int rows = 1 + random.nextInt(5);
                     int gap = random.nextInt(4);
                     MemorySegment x = uniform(arena, random, (long) rows * (n + gap));
-                    MemorySegment z = uniform(arena, random, (long) rows * n);
                     MemorySegment w = uniform(arena, random, n);
                     String what = "n=" + n + " rows=" + rows;
                     same(
@@ -259,8 +258,33 @@ final class KernelParityTest {
                             x,
                             what,
                             (k, y) -> k.rmsNorm(y, n + gap, w, 1e-6f, y, n + gap, rows, n));
-                    same(fast, x, what, (k, y) -> k.gatedRmsNorm(y, z, w, 1e-6f, y, rows, n));
                     int count = 1 + random.nextInt(3);
+                    int stride = count * n + gap;
+                    MemorySegment gate = uniform(arena, random, (long) rows * stride);
+                    MemorySegment heads = uniform(arena, random, (long) rows * stride);
+                    same(
+                            fast,
+                            heads,
+                            what,
+                            (k, y) ->
+                                    k.gatedRmsNorm(
+                                            y, gate, stride, w, 1e-6f, y, stride, rows, count, n));
+                    same(
+                            fast,
+                            zeros(arena, (long) rows * (stride + 3)),
+                            what,
+                            (k, y) ->
+                                    k.gatedRmsNorm(
+                                            heads,
+                                            gate,
+                                            stride,
+                                            w,
+                                            1e-6f,
+                                            y,
+                                            stride + 3,
+                                            rows,
+                                            count,
+                                            n));
                     MemorySegment vectors = uniform(arena, random, (long) rows * (count * n + gap));
                     same(
                             fast,
@@ -404,53 +428,6 @@ final class KernelParityTest {
                                             valueHeads,
                                             keyDim,
                                             valueDim,
-                                            begin,
-                                            end));
-                });
-    }
-
-    @ParameterizedTest
-    @MethodSource("fast")
-    void attentionIsTheScalarOne(Kernels fast) {
-        int[] lengths = {1, 2, 15, 16, 17, 63, 100, 255, 256, 257, 300, 511, 512, 513, 700};
-        int[] dims = {8, 16, 24, 64, 80, 256};
-        int[] blocks = {1, 16, 64, 256};
-        cases(
-                30,
-                (arena, random) -> {
-                    int length = lengths[random.nextInt(lengths.length)];
-                    int headDim = dims[random.nextInt(dims.length)];
-                    int blockTokens = blocks[random.nextInt(blocks.length)];
-                    int kvHeads = 1 + random.nextInt(2);
-                    int heads = kvHeads * (1 + random.nextInt(9));
-                    int begin = random.nextInt(heads);
-                    int end = begin + 1 + random.nextInt(heads - begin);
-                    KvCache cache =
-                            KvCache.random(arena, random, length, blockTokens, kvHeads, headDim);
-                    MemorySegment q = uniform(arena, random, (long) heads * headDim);
-                    MemorySegment scratch = zeros(arena, Kernels.ATTENTION_SEGMENT + 2L * headDim);
-                    same(
-                            fast,
-                            uniform(arena, random, (long) heads * headDim),
-                            "length="
-                                    + length
-                                    + " headDim="
-                                    + headDim
-                                    + " blockTokens="
-                                    + blockTokens,
-                            (k, out) ->
-                                    k.attention(
-                                            q,
-                                            cache.pool(),
-                                            cache.offsets(),
-                                            blockTokens,
-                                            length,
-                                            heads,
-                                            kvHeads,
-                                            headDim,
-                                            0.125f,
-                                            out,
-                                            scratch,
                                             begin,
                                             end));
                 });
@@ -660,50 +637,6 @@ final class KernelParityTest {
         } else {
             kernels.matMul(w, x, rows, y, w.rows(), groupBegin, groupEnd);
         }
-    }
-
-    @ParameterizedTest
-    @MethodSource("all")
-    void headsDoNotDependOnTheThreadsTheyAreSplitOver(Kernels kernels) {
-        int heads = 8;
-        int headDim = 32;
-        int length = 300;
-        Random random = new Random(7);
-        try (Arena arena = Arena.ofShared();
-                ComputePool pool = new ComputePool(3)) {
-            KvCache cache = KvCache.random(arena, random, length, 16, 2, headDim);
-            MemorySegment q = uniform(arena, random, (long) heads * headDim);
-            MemorySegment together = zeros(arena, (long) heads * headDim);
-            MemorySegment split = zeros(arena, (long) heads * headDim);
-            attend(kernels, arena, cache, q, together, 0, heads);
-            pool.run(heads, h -> attend(kernels, arena, cache, q, split, h, h + 1));
-            assertSameFloats(together, split, "attention");
-        }
-    }
-
-    private static void attend(
-            Kernels kernels,
-            Arena arena,
-            KvCache cache,
-            MemorySegment q,
-            MemorySegment out,
-            int begin,
-            int end) {
-        MemorySegment scratch = zeros(arena, Kernels.ATTENTION_SEGMENT + 64);
-        kernels.attention(
-                q,
-                cache.pool(),
-                cache.offsets(),
-                16,
-                300,
-                8,
-                2,
-                32,
-                0.2f,
-                out,
-                scratch,
-                begin,
-                end);
     }
 
     @ParameterizedTest

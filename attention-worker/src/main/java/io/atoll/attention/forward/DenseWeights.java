@@ -56,6 +56,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
             MemorySegment keyNorm)
             implements Mixer {}
 
+    /// @param conv `[convKernel, convDim]`, tap by tap
     /// @param output `[hidden, linearValueDim]`; its columns may stand as in the file, whose blocks cannot be cut into heads
     /// @param outputHeads where each value head stands among those columns, unless they are in the order of the heads
     record DeltaNet(
@@ -106,13 +107,29 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                 .anyMatch(matrix -> matrix.format().takesQuantizedRows());
     }
 
+    /// Bytes of every matrix but the LM head.
+    long layerBytes() {
+        return layers.stream()
+                .flatMap(DenseWeights::matrices)
+                .mapToLong(matrix -> matrix.data().byteSize())
+                .sum();
+    }
+
     private static Stream<PackedMatrix> matrices(Layer layer) {
         Stream<PackedMatrix> mixer =
                 switch (layer.mixer()) {
                     case Attention a -> Stream.of(a.query(), a.key(), a.value(), a.output());
-                    case DeltaNet d -> Stream.of(d.queryKeyValue(), d.gate(), d.output());
+                    case DeltaNet d ->
+                            Stream.of(
+                                    d.queryKeyValue(), d.gate(), d.beta(), d.decay(), d.output());
                 };
-        return Stream.concat(mixer, Stream.of(layer.sharedGateUp(), layer.sharedDown()));
+        return Stream.concat(
+                mixer,
+                Stream.of(
+                        layer.router(),
+                        layer.sharedGateUp(),
+                        layer.sharedDown(),
+                        layer.sharedExpertGate()));
     }
 
     private static Layer loadLayer(LayerWeights layer, Packer packer, Arena arena) {
@@ -145,7 +162,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                 packer.pack(PackingMode.PACKED, deltaNet.gate()),
                 packer.pack(PackingMode.EXACT, deltaNet.beta()),
                 packer.pack(PackingMode.EXACT, deltaNet.decay()),
-                vector(arena, deltaNet.conv()),
+                arena.allocateFrom(ValueLayout.JAVA_FLOAT, deltaNet.convTaps()),
                 vector(arena, deltaNet.decayLog()),
                 vector(arena, deltaNet.decayBias()),
                 vector(arena, deltaNet.norm()),

@@ -1,7 +1,9 @@
 package io.atoll.attention.forward;
 
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.state.SequenceStates;
+import io.atoll.kernels.Kernels;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.weights.TextWeights;
@@ -27,11 +29,13 @@ public final class Forward implements AutoCloseable {
     private final Compute compute;
     private final Workspace workspace;
     private final RotaryTable rotary;
+    private final AttentionSchedule schedule;
     private final Embedding embedding;
     private final List<DecoderLayer> layers;
     private final RmsNorm finalNorm;
     private final LanguageModelHead head;
     private final boolean quantizesRows;
+    private final long layerBytes;
     private MemorySegment logits;
 
     /// Loads and packs the dense weights.
@@ -53,7 +57,16 @@ public final class Forward implements AutoCloseable {
         try {
             DenseWeights dense = DenseWeights.load(weights, compute, arena);
             quantizesRows = dense.quantizesRows();
-            workspace = new Workspace(config, maxRows, maxLogitRows, compute.maxTasks(), arena);
+            layerBytes = dense.layerBytes();
+            // A sequence's spans are at most what its blocks hold, and one more that has begun.
+            int parts =
+                    Math.toIntExact(
+                            states.capacityTokens() / Kernels.ATTENTION_SPAN
+                                    + states.maxSequences());
+            workspace =
+                    new Workspace(
+                            config, maxRows, maxLogitRows, compute.maxTasks(), parts, arena);
+            schedule = new AttentionSchedule(config, compute.pool().threads(), parts);
             rotary = new RotaryTable(config.rope(), config.rotaryDim(), maxRows, arena);
             embedding = new Embedding(weights.embedding());
             layers = new ArrayList<>();
@@ -66,8 +79,10 @@ public final class Forward implements AutoCloseable {
                             case DenseWeights.Attention attention ->
                                     new GatedAttention(
                                             attention,
+                                            states.layout(),
                                             states.keyValues(fullLayer++),
                                             rotary,
+                                            schedule,
                                             config,
                                             workspace,
                                             compute);
@@ -104,6 +119,21 @@ public final class Forward implements AutoCloseable {
         return quantizesRows;
     }
 
+    /// Bytes of the weights that every row meets: all dense ones but the LM head.
+    public long layerBytes() {
+        return layerBytes;
+    }
+
+    /// Bytes of the LM head, which only rows that sample meet.
+    public long headBytes() {
+        return head.weights().data().byteSize();
+    }
+
+    /// Where the time of steps goes, if it is asked to count.
+    public StageTimes times() {
+        return compute.times();
+    }
+
     private RmsNorm norm(MemorySegment weight) {
         return new RmsNorm(weight, config.rmsNormEps(), config.hiddenSize(), compute);
     }
@@ -122,8 +152,11 @@ public final class Forward implements AutoCloseable {
         MemorySegment normed = workspace.normed;
         MemorySegment branch = workspace.branch;
 
+        compute.times().skip();
         rotary.turnTo(batch);
+        schedule.plan(batch);
         embedding.lookUp(batch, x);
+        compute.times().end(Stage.EMBEDDING);
         observer.tensor("embedding", -1, x, rows, hidden);
 
         for (DecoderLayer layer : layers) {
@@ -134,6 +167,7 @@ public final class Forward implements AutoCloseable {
                                 "the step's time was over before layer=" + layer.index()));
             }
             layer.inputNorm().apply(x, normed, rows);
+            compute.times().end(Stage.NORMS);
             observer.tensor("mixer_input", layer.index(), normed, rows, hidden);
             switch (layer.mixer()) {
                 case GatedAttention attention -> attention.forward(batch, normed, branch);
@@ -143,6 +177,7 @@ public final class Forward implements AutoCloseable {
             addInPlace(x, branch, rows);
 
             layer.postMixerNorm().apply(x, normed, rows);
+            compute.times().end(Stage.NORMS);
             observer.tensor("moe_input", layer.index(), normed, rows, hidden);
             Optional<Failure> failure =
                     layer.moe().forward(rows, normed, branch, observer, deadlineNanos);
@@ -153,7 +188,9 @@ public final class Forward implements AutoCloseable {
             observer.tensor("output", layer.index(), x, rows, hidden);
         }
 
+        compute.times().end(Stage.NORMS);
         computeLogits(batch, observer);
+        compute.times().end(Stage.HEAD);
         return Optional.empty();
     }
 

@@ -1,6 +1,7 @@
 package io.atoll.attention.forward;
 
 import io.atoll.attention.forward.Projections.Projection;
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.config.TextConfig;
@@ -57,6 +58,7 @@ final class MixtureOfExperts {
             ForwardObserver observer,
             long deadlineNanos) {
         route(rows, x, observer);
+        compute.times().end(Stage.ROUTER);
         long routeBytes = (long) rows * config.expertsPerToken() * Integer.BYTES;
         RoutedExperts.Dispatch dispatch =
                 experts.dispatch(
@@ -67,9 +69,12 @@ final class MixtureOfExperts {
                         workspace.expertWeights.asSlice(0, routeBytes),
                         earlier(deadlineNanos, System.nanoTime() + combineTimeoutNanos));
 
+        compute.times().end(Stage.ROUTED_EXPERTS);
         computeShared(rows, x);
+        compute.times().end(Stage.SHARED_EXPERT);
 
         Optional<Failure> failure = dispatch.combine(out);
+        compute.times().end(Stage.ROUTED_EXPERTS);
         if (failure.isPresent()) {
             return failure;
         }
@@ -80,6 +85,7 @@ final class MixtureOfExperts {
             observer.tensor("shared_output", layer, x, rows, config.hiddenSize());
         }
         addShared(rows, out);
+        compute.times().end(Stage.SHARED_EXPERT);
         return Optional.empty();
     }
 

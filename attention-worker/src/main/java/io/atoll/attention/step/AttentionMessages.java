@@ -22,12 +22,12 @@ import java.util.List;
 final class AttentionMessages {
     static final int WIRE_VERSION = 1;
 
-    /// A step of 64 Ki rows takes less than a quarter of this.
-    static final int MAX_MESSAGE_BYTES = 1 << 20;
+    /// An opening with a million tokens takes half of this.
+    static final int MAX_MESSAGE_BYTES = 8 << 20;
 
     private AttentionMessages() {}
 
-    static OpenSequence open(long sequenceId, SequenceOptions options) {
+    static OpenSequence open(long sequenceId, SequenceOptions options, int[] tokens) {
         SamplingParameters sampling = options.sampling();
         return OpenSequence.newBuilder()
                 .setSequenceId(sequenceId)
@@ -45,7 +45,20 @@ final class AttentionMessages {
                                 .setSeed(sampling.seed())
                                 .putAllLogitBias(sampling.logitBias()))
                 .setTopLogprobs(options.topLogprobs())
+                .addAllTokens(list(tokens))
                 .build();
+    }
+
+    static int[] tokens(OpenSequence open) {
+        return array(open.getTokensList());
+    }
+
+    private static List<Integer> list(int[] tokens) {
+        return Arrays.stream(tokens).boxed().toList();
+    }
+
+    private static int[] array(List<Integer> tokens) {
+        return tokens.stream().mapToInt(Integer::intValue).toArray();
     }
 
     static SequenceOptions options(OpenSequence open) {
@@ -76,8 +89,9 @@ final class AttentionMessages {
                     StepRows.newBuilder()
                             .setSequenceId(rows.sequenceId())
                             .setFirstPosition(rows.firstPosition())
-                            .addAllTokens(Arrays.stream(rows.tokens()).boxed().toList())
-                            .setSample(rows.sample()));
+                            .addAllTokens(list(rows.tokens()))
+                            .setSample(rows.sample())
+                            .setCheckpoint(rows.checkpoint()));
         }
         return request.build();
     }
@@ -91,10 +105,9 @@ final class AttentionMessages {
                                         new StepPlan.SequenceRows(
                                                 rows.getSequenceId(),
                                                 rows.getFirstPosition(),
-                                                rows.getTokensList().stream()
-                                                        .mapToInt(Integer::intValue)
-                                                        .toArray(),
-                                                rows.getSample()))
+                                                array(rows.getTokensList()),
+                                                rows.getSample(),
+                                                rows.getCheckpoint()))
                         .toList(),
                 Duration.ofNanos(request.getTimeoutNanos()));
     }

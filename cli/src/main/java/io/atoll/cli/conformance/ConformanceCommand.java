@@ -3,6 +3,7 @@ package io.atoll.cli.conformance;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.KernelUnavailableException;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -144,7 +145,7 @@ public final class ConformanceCommand implements Callable<Integer> {
 
     private void compare(Suite suite, FixtureSet fixtures, Kernels kernels, Checks checks) {
         try {
-            suite.run(fixtures, directory -> engine.open(directory, kernels), checks);
+            suite.run(fixtures, directory -> engine.open(directory, kernels, suite.kvFormat()), checks);
         } catch (FixtureException e) {
             checks.fail("golden file", e.getMessage());
         } catch (RuntimeException e) {
@@ -193,11 +194,11 @@ public final class ConformanceCommand implements Callable<Integer> {
             this.label = label;
         }
 
-        Engine open(Path model, Kernels kernels) {
+        Engine open(Path model, Kernels kernels, KvFormat kvFormat) {
             return switch (this) {
-                case REFERENCE -> ReferenceEngine.open(model, kernels);
-                case SERVE -> WorkerEngine.withLocalExperts(model, kernels);
-                case CLUSTER -> WorkerEngine.withClusterExperts(model, kernels);
+                case REFERENCE -> ReferenceEngine.open(model, kernels, kvFormat);
+                case SERVE -> WorkerEngine.withLocalExperts(model, kernels, kvFormat);
+                case CLUSTER -> WorkerEngine.withClusterExperts(model, kernels, kvFormat);
             };
         }
     }

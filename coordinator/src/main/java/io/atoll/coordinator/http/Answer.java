@@ -109,6 +109,7 @@ abstract class Answer {
     /// The prompt counts once, the outputs of all choices together.
     private ObjectNode usage(List<GenerationEvent.Finished> ends) {
         int prompt = ends.getFirst().stats().promptTokens();
+        int cached = ends.getFirst().stats().cachedTokens();
         int output = 0;
         int reasoning = 0;
         for (GenerationEvent.Finished end : ends) {
@@ -121,6 +122,7 @@ abstract class Answer {
                         .put("prompt_tokens", prompt)
                         .put("completion_tokens", output)
                         .put("total_tokens", prompt + output);
+        usage.putObject("prompt_tokens_details").put("cached_tokens", cached);
         usage.putObject("completion_tokens_details").put("reasoning_tokens", reasoning);
         return usage;
     }

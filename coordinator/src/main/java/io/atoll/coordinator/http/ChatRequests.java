@@ -49,17 +49,22 @@ final class ChatRequests implements GenerationService.Preparation {
         OutputFormat format =
                 new OutputFormat.Chat(
                         chat.opensThinking(), tools.definitions(), tools.parallelCalls());
+        int[] checkpoints = model.checkpoints(prompt);
+        int priority = Priority.of(body);
         List<GenerationRequest> requests = new ArrayList<>();
         for (SamplingParameters sampling : common.samplings()) {
             requests.add(
                     new GenerationRequest(
                             prompt,
+                            checkpoints,
                             outputTokens,
                             sampling,
                             common.stopTokens(model.generation()),
                             common.stopStrings(),
                             format,
                             topLogprobs,
+                            priority,
+                            settings.maxQueueTime(),
                             settings.requestTimeout()));
         }
         Answer answer =

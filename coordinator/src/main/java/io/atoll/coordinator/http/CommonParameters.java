@@ -35,9 +35,6 @@ record CommonParameters(
     private static final int MAX_CHOICES = 16;
     private static final int MAX_BIASES = 1024;
 
-    private static final List<String> SERVICE_TIERS =
-            List.of("auto", "default", "flex", "scale", "priority");
-
     /// Fields that would change the answer and that nobody implements here, whatever their value.
     private static final List<String> UNSUPPORTED =
             List.of(
@@ -180,14 +177,6 @@ record CommonParameters(
     /// Fields that change nothing here, but must be what they claim to be.
     private static void checkIgnored(JsonFields body) {
         body.string("user");
-        body.string("service_tier")
-                .filter(tier -> !SERVICE_TIERS.contains(tier))
-                .ifPresent(
-                        tier -> {
-                            throw RequestException.invalid(
-                                    "service_tier",
-                                    "must be one of " + SERVICE_TIERS + ": " + tier);
-                        });
     }
 
     /// Some clients write -1 for "all".

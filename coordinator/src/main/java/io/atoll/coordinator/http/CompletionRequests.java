@@ -44,17 +44,22 @@ final class CompletionRequests implements GenerationService.Preparation {
         }
         int[] prompt = prompt(body.node("prompt").orElseThrow(() -> body.missing("prompt")));
         int outputTokens = limits.outputTokens(prompt.length, common.maxOutputTokens(), "prompt");
+        int[] checkpoints = model.checkpoints(prompt);
+        int priority = Priority.of(body);
         List<GenerationRequest> requests = new ArrayList<>();
         for (SamplingParameters sampling : common.samplings()) {
             requests.add(
                     new GenerationRequest(
                             prompt,
+                            checkpoints,
                             outputTokens,
                             sampling,
                             common.stopTokens(model.generation()),
                             common.stopStrings(),
                             OutputFormat.PLAIN,
                             topLogprobs,
+                            priority,
+                            settings.maxQueueTime(),
                             settings.requestTimeout()));
         }
         Answer answer =

@@ -23,7 +23,9 @@ public final class Sequence {
     private int[] tokens = new int[64];
     private int tokenCount;
     private int reasoningTokens;
+    private boolean started;
     private long startedNanos;
+    private int cachedTokens;
     private long firstTokenNanos;
 
     /// @param text fresh, for this sequence alone
@@ -49,6 +51,16 @@ public final class Sequence {
         return request.prompt();
     }
 
+    /// See [GenerationRequest].
+    public int[] checkpoints() {
+        return request.checkpoints();
+    }
+
+    /// See [GenerationRequest].
+    public int priority() {
+        return request.priority();
+    }
+
     /// What the attention worker has to reserve.
     public SequenceOptions options() {
         int promptTokens = request.prompt().length;
@@ -59,14 +71,24 @@ public final class Sequence {
                 request.topLogprobs().orElse(0));
     }
 
+    public long queueDeadlineNanos() {
+        return arrivedNanos + request.maxQueueTime().toNanos();
+    }
+
     public long deadlineNanos() {
         return arrivedNanos + request.timeout().toNanos();
     }
 
-    /// The attention worker keeps the sequence now.
-    public void started(long nowNanos) {
-        startedNanos = nowNanos;
-        sink.offer(new GenerationEvent.Started());
+    /// The attention worker keeps the sequence now. What happens when it is opened again, having been set aside, is no news.
+    ///
+    /// @param cached tokens of the prompt that need not be computed
+    public void started(long nowNanos, int cached) {
+        if (!started) {
+            started = true;
+            startedNanos = nowNanos;
+            cachedTokens = cached;
+            sink.offer(new GenerationEvent.Started());
+        }
     }
 
     /// Takes the next token.
@@ -129,6 +151,7 @@ public final class Sequence {
     private GenerationStats stats(long nowNanos) {
         return new GenerationStats(
                 request.prompt().length,
+                cachedTokens,
                 tokenCount,
                 reasoningTokens,
                 Duration.ofNanos(startedNanos - arrivedNanos),

@@ -178,18 +178,22 @@ final class EngineTest {
     }
 
     private static EngineSettings settings(Duration stepTimeout, Duration drainTimeout) {
-        return new EngineSettings(4, 8, 64, 1024, stepTimeout, drainTimeout);
+        return new EngineSettings(
+                4, 8, 64, Duration.ofSeconds(1), 0, 1024, stepTimeout, drainTimeout);
     }
 
     private static GenerationRequest request(int maxOutputTokens) {
         return new GenerationRequest(
                 PROMPT,
+                new int[0],
                 maxOutputTokens,
                 SamplingParameters.GREEDY,
                 Set.of(TestModel.END_OF_TURN),
                 List.of(),
                 OutputFormat.PLAIN,
                 OptionalInt.empty(),
+                0,
+                Duration.ofSeconds(30),
                 Duration.ofSeconds(30));
     }
 

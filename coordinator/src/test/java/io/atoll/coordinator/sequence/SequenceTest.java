@@ -100,7 +100,7 @@ final class SequenceTest {
     @Test
     void statsHoldTheTimesSinceArrival() {
         Sequence sequence = sequence(3, List.of(), OutputFormat.PLAIN);
-        sequence.started(seconds(11));
+        sequence.started(seconds(11), 0);
         accept(sequence, 10, seconds(12));
         accept(sequence, 11, seconds(13));
         accept(sequence, 12, seconds(14));
@@ -122,12 +122,15 @@ final class SequenceTest {
         GenerationRequest request =
                 new GenerationRequest(
                         new int[] {1, 2},
+                        new int[0],
                         maxOutputTokens,
                         SamplingParameters.GREEDY,
                         Set.of(TestModel.END_OF_TURN),
                         stops,
                         format,
                         OptionalInt.empty(),
+                        0,
+                        Duration.ofSeconds(1),
                         Duration.ofSeconds(1));
         return new Sequence(
                 1, request, TestModel.model().outputText(request), this::offer, seconds(10));

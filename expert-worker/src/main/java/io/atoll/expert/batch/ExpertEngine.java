@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.atoll.expert.store.ExpertStore;
+import io.atoll.expert.store.PackedExpert;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
 import io.atoll.kernels.PackedMatrix;
@@ -356,10 +357,9 @@ public final class ExpertEngine implements AutoCloseable {
                 segments++;
                 segmentCount[expert] = position;
                 position += count;
-                PackedMatrix down = store.down(layer, expert);
-                quantizedInner |= down.format().takesQuantizedRows();
-                weightBytes +=
-                        store.gateUp(layer, expert).data().byteSize() + down.data().byteSize();
+                PackedExpert weights = store.expert(layer, expert);
+                quantizedInner |= weights.down().format().takesQuantizedRows();
+                weightBytes += weights.bytes();
             }
         }
         segmentBegin[segments] = position;
@@ -435,8 +435,17 @@ public final class ExpertEngine implements AutoCloseable {
 
     private void multiplyGateUp(int task) {
         int segment = task / tiles;
-        PackedMatrix w = store.gateUp(layer, segmentExpert[segment]);
-        multiply(w, segment, task % tiles, x, x, xScales, gateUp);
+        PackedExpert expert = store.expert(layer, segmentExpert[segment]);
+        multiply(expert.gate(), segment, task % tiles, x, x, xScales, gateUp, 2 * intermediate);
+        multiply(
+                expert.up(),
+                segment,
+                task % tiles,
+                x,
+                x,
+                xScales,
+                gateUp.asSlice((long) intermediate * Float.BYTES),
+                2 * intermediate);
     }
 
     private void activate(int chunk) {
@@ -460,14 +469,15 @@ public final class ExpertEngine implements AutoCloseable {
 
     private void multiplyDown(int task) {
         int segment = task / tiles;
-        PackedMatrix w = store.down(layer, segmentExpert[segment]);
-        multiply(w, segment, task % tiles, inner, innerQ, innerScales, y);
+        PackedMatrix down = store.expert(layer, segmentExpert[segment]).down();
+        multiply(down, segment, task % tiles, inner, innerQ, innerScales, y, hidden);
     }
 
     /// One tile of outputs of one expert, for all rows that chose it.
     ///
     /// @param floats the rows, for weights that take f32
     /// @param q the rows, for weights that take int8
+    /// @param stride floats from one row of `out` to the next
     private void multiply(
             PackedMatrix w,
             int segment,
@@ -475,7 +485,8 @@ public final class ExpertEngine implements AutoCloseable {
             MemorySegment floats,
             MemorySegment q,
             MemorySegment scales,
-            MemorySegment out) {
+            MemorySegment out,
+            int stride) {
         int groupBegin = (int) ((long) w.groups() * tile / tiles);
         int groupEnd = (int) ((long) w.groups() * (tile + 1) / tiles);
         if (groupBegin == groupEnd) {
@@ -483,7 +494,7 @@ public final class ExpertEngine implements AutoCloseable {
         }
         long begin = segmentBegin[segment];
         int count = segmentBegin[segment + 1] - segmentBegin[segment];
-        MemorySegment to = out.asSlice(begin * w.rows() * Float.BYTES);
+        MemorySegment to = out.asSlice(begin * stride * Float.BYTES);
         if (w.format().takesQuantizedRows()) {
             kernels.matMulQuantized(
                     w,
@@ -491,12 +502,12 @@ public final class ExpertEngine implements AutoCloseable {
                     scales.asSlice(begin * scaleBytes(w.cols())),
                     count,
                     to,
-                    w.rows(),
+                    stride,
                     groupBegin,
                     groupEnd);
         } else {
             MemorySegment from = floats.asSlice(begin * w.cols() * Float.BYTES);
-            kernels.matMul(w, from, count, to, w.rows(), groupBegin, groupEnd);
+            kernels.matMul(w, from, count, to, stride, groupBegin, groupEnd);
         }
     }
 

@@ -1,7 +1,6 @@
 package io.atoll.expert.store;
 
 import io.atoll.cluster.placement.ExpertShard;
-import io.atoll.kernels.PackedMatrix;
 
 /// The experts that a worker holds, packed as the kernels read them. Immutable until closed; safe for any thread.
 public interface ExpertStore extends AutoCloseable {
@@ -18,15 +17,10 @@ public interface ExpertStore extends AutoCloseable {
     /// what it meets.
     boolean takesQuantizedRows();
 
-    /// Gate over up projection, `[2 intermediate, hidden]`.
+    /// An expert's weights.
     ///
-    /// @throws IllegalArgumentException if the expert is not held
-    PackedMatrix gateUp(int layer, int expert);
-
-    /// Down projection, `[hidden, intermediate]`.
-    ///
-    /// @throws IllegalArgumentException if the expert is not held
-    PackedMatrix down(int layer, int expert);
+    /// @throws IllegalArgumentException if it is not held
+    PackedExpert expert(int layer, int expert);
 
     /// Frees the weights. No matrix may be in use.
     @Override

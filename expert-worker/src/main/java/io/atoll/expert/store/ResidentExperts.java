@@ -30,17 +30,15 @@ public final class ResidentExperts implements ExpertStore {
     private final int intermediate;
     private final boolean quantizedRows;
     private final Set<WeightFormat> formats = EnumSet.noneOf(WeightFormat.class);
-    private final PackedMatrix[] gateUp; // [layers * experts], null where not held
-    private final PackedMatrix[] down;
+    private final PackedExpert[] held; // [layers * experts], null where not held
     private long bytes;
 
-    /// Where the weights of one expert come from.
+    /// Where experts come from.
     public interface Source {
-        /// Packs the gate over the up projection of an expert.
-        PackedMatrix gateUp(int layer, int expert, SegmentAllocator memory);
-
-        /// Packs the down projection of an expert.
-        PackedMatrix down(int layer, int expert, SegmentAllocator memory);
+        /// Packs the weights of one expert.
+        ///
+        /// @param memory owns them
+        PackedExpert expert(int layer, int expert, SegmentAllocator memory);
     }
 
     /// Takes every expert of a shard from a source.
@@ -52,8 +50,7 @@ public final class ResidentExperts implements ExpertStore {
         this.hidden = hidden;
         this.intermediate = intermediate;
         this.quantizedRows = quantizedRows;
-        gateUp = new PackedMatrix[shard.layers() * shard.experts()];
-        down = new PackedMatrix[shard.layers() * shard.experts()];
+        held = new PackedExpert[shard.layers() * shard.experts()];
         try {
             for (LayerRange range : shard.ranges()) {
                 for (int expert = range.first(); expert <= range.last(); expert++) {
@@ -67,30 +64,27 @@ public final class ResidentExperts implements ExpertStore {
     }
 
     private void load(int layer, int expert, Source source) {
-        int index = layer * shard.experts() + expert;
-        gateUp[index] =
-                checked(source.gateUp(layer, expert, arena), "gateUp", 2 * intermediate, hidden);
-        if (gateUp[index].format().takesQuantizedRows() != quantizedRows) {
+        PackedExpert loaded = source.expert(layer, expert, arena);
+        if (loaded.intermediate() != intermediate
+                || loaded.hidden() != hidden
+                || loaded.gate().format().takesQuantizedRows() != quantizedRows) {
             throw new IllegalArgumentException(
-                    "layer=%d expert=%d: gateUp is %s, expected one that takes %s rows"
+                    "layer=%d expert=%d: gate is %s %d x %d, expected a format of %s rows and %d x %d"
                             .formatted(
                                     layer,
                                     expert,
-                                    gateUp[index].format(),
-                                    quantizedRows ? "int8" : "f32"));
+                                    loaded.gate().format(),
+                                    loaded.intermediate(),
+                                    loaded.hidden(),
+                                    quantizedRows ? "int8" : "f32",
+                                    intermediate,
+                                    hidden));
         }
-        down[index] = checked(source.down(layer, expert, arena), "down", hidden, intermediate);
-        bytes += gateUp[index].data().byteSize() + down[index].data().byteSize();
-    }
-
-    private PackedMatrix checked(PackedMatrix matrix, String name, int rows, int cols) {
-        if (matrix.rows() != rows || matrix.cols() != cols) {
-            throw new IllegalArgumentException(
-                    "%s is %d x %d, expected %d x %d"
-                            .formatted(name, matrix.rows(), matrix.cols(), rows, cols));
+        held[layer * shard.experts() + expert] = loaded;
+        for (PackedMatrix matrix : List.of(loaded.gate(), loaded.up(), loaded.down())) {
+            formats.add(matrix.format());
         }
-        formats.add(matrix.format());
-        return matrix;
+        bytes += loaded.bytes();
     }
 
     /// Loads a shard of a model, reading the bytes of its experts only.
@@ -148,18 +142,15 @@ public final class ResidentExperts implements ExpertStore {
     private record FromModel(TextWeights weights, Function<List<WeightMatrix>, WeightFormat> format)
             implements Source {
         @Override
-        public PackedMatrix gateUp(int layer, int expert, SegmentAllocator memory) {
+        public PackedExpert expert(int layer, int expert, SegmentAllocator memory) {
             ExpertWeights one = weights.expert(layer, expert);
-            return pack(List.of(one.gate(), one.up()), memory);
+            return new PackedExpert(
+                    pack(one.gate(), memory), pack(one.up(), memory), pack(one.down(), memory));
         }
 
-        @Override
-        public PackedMatrix down(int layer, int expert, SegmentAllocator memory) {
-            return pack(List.of(weights.expert(layer, expert).down()), memory);
-        }
-
-        private PackedMatrix pack(List<WeightMatrix> matrices, SegmentAllocator memory) {
-            return WeightPacking.pack(format.apply(matrices), weights.source(), matrices, memory);
+        private PackedMatrix pack(WeightMatrix matrix, SegmentAllocator memory) {
+            List<WeightMatrix> alone = List.of(matrix);
+            return WeightPacking.pack(format.apply(alone), weights.source(), alone, memory);
         }
     }
 
@@ -194,21 +185,12 @@ public final class ResidentExperts implements ExpertStore {
     }
 
     @Override
-    public PackedMatrix gateUp(int layer, int expert) {
-        return held(gateUp, layer, expert);
-    }
-
-    @Override
-    public PackedMatrix down(int layer, int expert) {
-        return held(down, layer, expert);
-    }
-
-    private PackedMatrix held(PackedMatrix[] matrices, int layer, int expert) {
+    public PackedExpert expert(int layer, int expert) {
         if (!shard.holds(layer, expert)) {
             throw new IllegalArgumentException(
                     "layer=" + layer + " expert=" + expert + " is not held: " + shard);
         }
-        return matrices[layer * shard.experts() + expert];
+        return held[layer * shard.experts() + expert];
     }
 
     @Override

@@ -1,8 +1,10 @@
 package io.atoll.expert.batch;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -12,13 +14,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.TestExperts;
 import io.atoll.expert.store.ExpertStore;
+import io.atoll.expert.store.PackedExpert;
+import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.PackedMatrix;
+import io.atoll.kernels.Packing;
 import io.atoll.kernels.WeightFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.function.IntFunction;
@@ -152,7 +159,9 @@ class ExpertEngineTest {
     /// What experts 0 and 1 make of the first row, in one batch.
     private long[][] sumsOfFirstTwo(IntFunction<WeightFormat> down) {
         MemorySegment[] sums = {arena.allocate(8L * HIDDEN, 64), arena.allocate(8L * HIDDEN, 64)};
-        try (ExpertStore store = TestExperts.store(TestExperts.all(), WeightFormat.Q8, down);
+        try (ExpertStore store =
+                        TestExperts.store(
+                                TestExperts.all(), WeightFormat.Q8, WeightFormat.Q8, down);
                 ComputePool pool = new ComputePool(1);
                 ExpertEngine engine = new ExpertEngine(store, kernels, pool, BITS)) {
             engine.begin(LAYER);
@@ -168,6 +177,64 @@ class ExpertEngineTest {
             engine.run();
         }
         return new long[][] {sums[0].toArray(JAVA_LONG), sums[1].toArray(JAVA_LONG)};
+    }
+
+    /// The three matrices one after the other, as the reference does it.
+    @Test
+    void gateUpAndDownMayHaveThreeFormats() {
+        int inner = TestExperts.INTERMEDIATE;
+        PackedExpert expert =
+                new PackedExpert(
+                        randomBlocks(WeightFormat.Q4_0, inner, HIDDEN),
+                        randomBlocks(WeightFormat.Q8_0, inner, HIDDEN),
+                        randomBlocks(WeightFormat.Q5_1, HIDDEN, inner));
+        MemorySegment row = floats(Arrays.copyOf(x, HIDDEN));
+        MemorySegment gateUp = arena.allocate(8L * inner, 64);
+        multiply(expert.gate(), row, gateUp);
+        multiply(expert.up(), row, gateUp.asSlice(4L * inner));
+        MemorySegment activated = arena.allocate(4L * inner, 64);
+        kernels.swiGlu(gateUp, activated, 1, inner);
+        MemorySegment y = arena.allocate(4L * HIDDEN, 64);
+        multiply(expert.down(), activated, y);
+        MemorySegment expected = arena.allocate(8L * HIDDEN, 64);
+        assertTrue(kernels.combineAdd(y, 1, expected, HIDDEN, BITS));
+
+        MemorySegment sums = arena.allocate(8L * HIDDEN, 64);
+        ExpertShard one = ExpertShard.all(1, 1);
+        try (ExpertStore store =
+                        new ResidentExperts(one, HIDDEN, inner, true, (_, _, _) -> expert);
+                ComputePool pool = new ComputePool(1);
+                ExpertEngine engine = new ExpertEngine(store, kernels, pool, BITS)) {
+            engine.begin(0);
+            engine.addFloats(
+                    1, row, 1, arena.allocateFrom(JAVA_INT, 0), floats(new float[] {1}), sums);
+            engine.run();
+        }
+        assertArrayEquals(expected.toArray(JAVA_LONG), sums.toArray(JAVA_LONG));
+    }
+
+    /// Any integers, with scales near 0.01.
+    private PackedMatrix randomBlocks(WeightFormat format, int rows, int cols) {
+        byte[] blocks = new byte[(int) (rows * Packing.blockRowBytes(format, cols))];
+        new Random(4).nextBytes(blocks);
+        MemorySegment memory = arena.allocateFrom(JAVA_BYTE, blocks);
+        int blockBytes = blocks.length / (rows * cols / WeightFormat.BLOCK);
+        int halves = format == WeightFormat.Q5_1 ? 2 : 1; // a scale, and perhaps a minimum
+        for (int block = 0; block < blocks.length; block += blockBytes) {
+            for (int i = 0; i < halves; i++) {
+                short half = Float.floatToFloat16(0.01f + 1e-5f * (block % 97));
+                memory.set(JAVA_SHORT_UNALIGNED, block + 2L * i, half);
+            }
+        }
+        return Packing.packBlocks(format, List.of(memory), cols, arena);
+    }
+
+    /// `y = W x` for one row that is rounded to int8 first.
+    private void multiply(PackedMatrix w, MemorySegment row, MemorySegment y) {
+        MemorySegment q = arena.allocate(w.cols(), 64);
+        MemorySegment scales = arena.allocate(4L * w.cols() / WeightFormat.BLOCK, 64);
+        kernels.quantizeRows(row, 1, w.cols(), q, scales);
+        kernels.matMulQuantized(w, q, scales, 1, y, w.rows(), 0, w.groups());
     }
 
     @Test

@@ -31,19 +31,18 @@ class ResidentExpertsTest {
         try (ResidentExperts store = load(Optional.empty());
                 ModelDirectory model = ModelDirectory.open(MODEL)) {
             ExpertWeights source = model.textWeights().expert(7, 31);
-            assertRows(source.gate().floats(), store.gateUp(7, 31), 0);
-            assertRows(source.up().floats(), store.gateUp(7, 31), store.intermediate());
-            assertRows(source.down().floats(), store.down(7, 31), 0);
+            PackedExpert packed = store.expert(7, 31);
+            assertValues(source.gate().floats(), packed.gate());
+            assertValues(source.up().floats(), packed.up());
+            assertValues(source.down().floats(), packed.down());
         }
     }
 
-    private static void assertRows(float[] source, PackedMatrix packed, int firstRow) {
-        int rows = source.length / packed.cols();
-        for (int row = 0; row < rows; row++) {
+    private static void assertValues(float[] source, PackedMatrix packed) {
+        assertEquals(source.length, packed.rows() * packed.cols());
+        for (int row = 0; row < packed.rows(); row++) {
             for (int col = 0; col < packed.cols(); col++) {
-                assertEquals(
-                        source[row * packed.cols() + col],
-                        Packing.weight(packed, firstRow + row, col));
+                assertEquals(source[row * packed.cols() + col], Packing.weight(packed, row, col));
             }
         }
     }
@@ -52,11 +51,11 @@ class ResidentExpertsTest {
     void onlyTheShardIsHeld() {
         try (ResidentExperts store = load(Optional.empty())) {
             assertEquals(Set.of(WeightFormat.BF16), store.formats());
-            long one = PackedMatrix.bytes(WeightFormat.BF16, 64, 256);
-            long two = PackedMatrix.bytes(WeightFormat.BF16, 256, 32);
-            assertEquals(3 * (one + two), store.bytes());
+            long gate = PackedMatrix.bytes(WeightFormat.BF16, 32, 256);
+            long down = PackedMatrix.bytes(WeightFormat.BF16, 256, 32);
+            assertEquals(3 * (2 * gate + down), store.bytes());
             IllegalArgumentException refusal =
-                    assertThrows(IllegalArgumentException.class, () -> store.gateUp(2, 5));
+                    assertThrows(IllegalArgumentException.class, () -> store.expert(2, 5));
             assertTrue(refusal.getMessage().contains("layer=2 expert=5 is not held"));
         }
     }
@@ -66,7 +65,7 @@ class ResidentExpertsTest {
         try (ResidentExperts store = load(Optional.of(WeightFormat.Q8))) {
             assertTrue(store.takesQuantizedRows());
             assertEquals(Set.of(WeightFormat.Q8), store.formats());
-            assertEquals(WeightFormat.Q8, store.down(2, 3).format());
+            assertEquals(WeightFormat.Q8, store.expert(2, 3).down().format());
         }
     }
 }

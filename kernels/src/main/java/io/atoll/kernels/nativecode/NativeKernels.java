@@ -6,6 +6,8 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.atoll.kernels.KernelClass;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
+import io.atoll.kernels.KvLayout;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.WeightFormat;
 import java.lang.foreign.FunctionDescriptor;
@@ -38,15 +40,18 @@ public final class NativeKernels implements Kernels {
     private static final int DELTA_GATES = 9;
     private static final int GATED_DELTA_RULE = 10;
     private static final int ATTENTION = 11;
-    private static final int SIGMOID_GATE = 12;
-    private static final int SWI_GLU = 13;
-    private static final int ROUTER_TOP_K = 14;
-    private static final int COMBINE_ADD = 15;
-    private static final int COMBINE_TO_FLOAT = 16;
-    private static final int ADD = 17;
-    private static final int ADD_GATED = 18;
-    private static final int READ_SUM = 19;
-    private static final int OPERATIONS = 20;
+    private static final int SPAN = 12;
+    private static final int MERGE_SPANS = 13;
+    private static final int TO_BF16 = 14;
+    private static final int SIGMOID_GATE = 15;
+    private static final int SWI_GLU = 16;
+    private static final int ROUTER_TOP_K = 17;
+    private static final int COMBINE_ADD = 18;
+    private static final int COMBINE_TO_FLOAT = 19;
+    private static final int ADD = 20;
+    private static final int ADD_GATED = 21;
+    private static final int READ_SUM = 22;
+    private static final int OPERATIONS = 23;
 
     // How each is called, after its address: `p` a pointer, `i` an int32, `l` an int64, `f` a
     // float.
@@ -54,13 +59,16 @@ public final class NativeKernels implements Kernels {
     private static final MethodHandle CALL_MAT_MUL_QUANTIZED = downcall("ipiippipiii");
     private static final MethodHandle CALL_QUANTIZE_ROWS = downcall("piipp");
     private static final MethodHandle CALL_RMS_NORM = downcall("pipfpiii");
-    private static final MethodHandle CALL_GATED_RMS_NORM = downcall("pppfpii");
+    private static final MethodHandle CALL_GATED_RMS_NORM = downcall("ppipfpiiii");
     private static final MethodHandle CALL_L2_NORM = downcall("piiiif");
     private static final MethodHandle CALL_ROTARY = downcall("piiipp");
     private static final MethodHandle CALL_CAUSAL_CONV = downcall("ppppiiiii");
     private static final MethodHandle CALL_DELTA_GATES = downcall("ppppppii");
     private static final MethodHandle CALL_GATED_DELTA_RULE = downcall("pppppiiiiiii");
-    private static final MethodHandle CALL_ATTENTION = downcall("pppiiiiifpii");
+    private static final MethodHandle CALL_ATTENTION = downcall("piippiiiiifppii");
+    private static final MethodHandle CALL_SPAN = downcall("pippiiiiiifppii");
+    private static final MethodHandle CALL_MERGE_SPANS = downcall("piiipii");
+    private static final MethodHandle CALL_TO_BF16 = downcall("ppl");
     private static final MethodHandle CALL_SIGMOID_GATE = downcall("ppiii");
     private static final MethodHandle CALL_SWI_GLU = downcall("ppii");
     private static final MethodHandle CALL_ROUTER_TOP_K = downcall("piiipp");
@@ -86,6 +94,9 @@ public final class NativeKernels implements Kernels {
     private final MemorySegment deltaGates;
     private final MemorySegment gatedDeltaRule;
     private final MemorySegment attention;
+    private final MemorySegment span;
+    private final MemorySegment mergeSpans;
+    private final MemorySegment toBf16;
     private final MemorySegment sigmoidGate;
     private final MemorySegment swiGlu;
     private final MemorySegment routerTopK;
@@ -110,6 +121,9 @@ public final class NativeKernels implements Kernels {
         deltaGates = functions[DELTA_GATES];
         gatedDeltaRule = functions[GATED_DELTA_RULE];
         attention = functions[ATTENTION];
+        span = functions[SPAN];
+        mergeSpans = functions[MERGE_SPANS];
+        toBf16 = functions[TO_BF16];
         sigmoidGate = functions[SIGMOID_GATE];
         swiGlu = functions[SWI_GLU];
         routerTopK = functions[ROUTER_TOP_K];
@@ -272,21 +286,28 @@ public final class NativeKernels implements Kernels {
     public void gatedRmsNorm(
             MemorySegment x,
             MemorySegment z,
+            int stride,
             MemorySegment weight,
             float eps,
             MemorySegment y,
+            int yStride,
             int rows,
+            int count,
             int n) {
-        long all = (long) rows * n;
+        long vectors = (long) count * n;
+        long px = floats(x, span(rows, stride, vectors));
         try {
             CALL_GATED_RMS_NORM.invokeExact(
                     gatedRmsNorm,
-                    floats(x, all),
-                    floats(z, all),
+                    px,
+                    floats(z, span(rows, stride, vectors)),
+                    stride,
                     floats(weight, n),
                     eps,
-                    floats(y, all),
+                    floats(y, span(rows, yStride, vectors)),
+                    yStride,
                     rows,
+                    count,
                     n);
         } catch (Throwable e) {
             throw failed(e);
@@ -426,37 +447,124 @@ public final class NativeKernels implements Kernels {
     @Override
     public void attention(
             MemorySegment q,
+            int rows,
+            KvLayout layout,
             MemorySegment pool,
             MemorySegment blockOffsets,
-            int blockTokens,
             int length,
             int heads,
-            int kvHeads,
-            int headDim,
             float scale,
             MemorySegment out,
             MemorySegment scratch,
             int headBegin,
             int headEnd) {
         checkRange(headBegin, headEnd, heads);
-        long all = (long) heads * headDim;
-        int blocks = (length + blockTokens - 1) / blockTokens;
-        long pb = bytes(blockOffsets, 8L * blocks);
+        long all = (long) rows * heads * layout.headDim();
+        long blocks = Math.ceilDiv((long) length + rows - 1, layout.blockTokens());
+        long pq = floats(q, all);
         try {
             CALL_ATTENTION.invokeExact(
                     attention,
-                    floats(q, all),
+                    pq,
+                    rows,
+                    kvCode(layout.format()),
                     bytes(pool, 0),
-                    pb,
-                    blockTokens,
+                    bytes(blockOffsets, Long.BYTES * blocks),
+                    layout.blockTokens(),
                     length,
                     heads,
-                    kvHeads,
-                    headDim,
+                    layout.kvHeads(),
+                    layout.headDim(),
                     scale,
                     floats(out, all),
+                    floats(scratch, Kernels.attentionScratch(layout.headDim())),
                     headBegin,
                     headEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    private static int kvCode(KvFormat format) {
+        return switch (format) {
+            case F32 -> 0;
+            case BF16 -> 1;
+        };
+    }
+
+    @Override
+    public void attentionSpan(
+            MemorySegment q,
+            KvLayout layout,
+            MemorySegment pool,
+            MemorySegment blockOffsets,
+            int length,
+            int spanIndex,
+            int heads,
+            float scale,
+            MemorySegment part,
+            MemorySegment scratch,
+            int headBegin,
+            int headEnd) {
+        checkRange(headBegin, headEnd, heads);
+        if (spanIndex < 0 || (long) spanIndex * ATTENTION_SPAN >= length) {
+            throw new IndexOutOfBoundsException(
+                    "span " + spanIndex + " of " + length + " positions");
+        }
+        long blocks = Math.ceilDiv(length, layout.blockTokens());
+        try {
+            CALL_SPAN.invokeExact(
+                    span,
+                    floats(q, (long) heads * layout.headDim()),
+                    kvCode(layout.format()),
+                    bytes(pool, 0),
+                    bytes(blockOffsets, Long.BYTES * blocks),
+                    layout.blockTokens(),
+                    length,
+                    spanIndex,
+                    heads,
+                    layout.kvHeads(),
+                    layout.headDim(),
+                    scale,
+                    floats(part, Kernels.attentionPart(heads, layout.headDim())),
+                    floats(scratch, Kernels.attentionScratch(layout.headDim())),
+                    headBegin,
+                    headEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void mergeSpans(
+            MemorySegment parts,
+            int spans,
+            int heads,
+            int headDim,
+            MemorySegment out,
+            int headBegin,
+            int headEnd) {
+        checkRange(headBegin, headEnd, heads);
+        long pp = floats(parts, spans * Kernels.attentionPart(heads, headDim));
+        try {
+            CALL_MERGE_SPANS.invokeExact(
+                    mergeSpans,
+                    pp,
+                    spans,
+                    heads,
+                    headDim,
+                    floats(out, (long) heads * headDim),
+                    headBegin,
+                    headEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void toBf16(MemorySegment x, MemorySegment y, long n) {
+        try {
+            CALL_TO_BF16.invokeExact(toBf16, floats(x, n), bytes(y, Short.BYTES * n), n);
         } catch (Throwable e) {
             throw failed(e);
         }

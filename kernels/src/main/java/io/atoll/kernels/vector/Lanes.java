@@ -141,6 +141,50 @@ final class Lanes {
         return fold4(s0.add(s2).add(s1.add(s3)));
     }
 
+    /// The same with `b` in BF16.
+    static float dotBf16(MemorySegment a, long aFirst, MemorySegment b, long bFirst, int n) {
+        return switch (PARTS) {
+            case 1 -> dotBf16In1(a, aFirst, b, bFirst, n);
+            case 2 -> dotBf16In2(a, aFirst, b, bFirst, n);
+            default -> dotBf16In4(a, aFirst, b, bFirst, n);
+        };
+    }
+
+    private static float dotBf16In1(
+            MemorySegment a, long aFirst, MemorySegment b, long bFirst, int n) {
+        FloatVector sum = FloatVector.zero(FLOATS);
+        for (int i = 0; i < n; i += 16) {
+            sum = load(a, aFirst + i).fma(loadBf16(b, bFirst + i), sum);
+        }
+        return fold16(sum);
+    }
+
+    private static float dotBf16In2(
+            MemorySegment a, long aFirst, MemorySegment b, long bFirst, int n) {
+        FloatVector low = FloatVector.zero(FLOATS);
+        FloatVector high = low;
+        for (int i = 0; i < n; i += 16) {
+            low = load(a, aFirst + i).fma(loadBf16(b, bFirst + i), low);
+            high = load(a, aFirst + i + 8).fma(loadBf16(b, bFirst + i + 8), high);
+        }
+        return fold8(low.add(high));
+    }
+
+    private static float dotBf16In4(
+            MemorySegment a, long aFirst, MemorySegment b, long bFirst, int n) {
+        FloatVector s0 = FloatVector.zero(FLOATS);
+        FloatVector s1 = s0;
+        FloatVector s2 = s0;
+        FloatVector s3 = s0;
+        for (int i = 0; i < n; i += 16) {
+            s0 = load(a, aFirst + i).fma(loadBf16(b, bFirst + i), s0);
+            s1 = load(a, aFirst + i + 4).fma(loadBf16(b, bFirst + i + 4), s1);
+            s2 = load(a, aFirst + i + 8).fma(loadBf16(b, bFirst + i + 8), s2);
+            s3 = load(a, aFirst + i + 12).fma(loadBf16(b, bFirst + i + 12), s3);
+        }
+        return fold4(s0.add(s2).add(s1.add(s3)));
+    }
+
     private static float fold16(FloatVector v) {
         float l0 = (v.lane(0) + v.lane(8)) + (v.lane(4) + v.lane(12));
         float l1 = (v.lane(1) + v.lane(9)) + (v.lane(5) + v.lane(13));

@@ -19,7 +19,7 @@ import java.util.Optional;
 
 /// Brings weights, however they are stored, into the layout that the kernels read.
 ///
-/// Matrices are laid below each other, so the gate and up projections of an expert become one. Plain floats are taken from
+/// Matrices can be laid below each other, so that those which meet the same rows become one. Plain floats are taken from
 /// the mapped file, and so are blocks of integers where the mode keeps them; everything else is decoded some rows at a time, so
 /// that packing needs no more memory than its result.
 public final class WeightPacking {
@@ -40,8 +40,8 @@ public final class WeightPacking {
     }
 
     /// How the routed experts of a model are packed. Whoever sends them rows and whoever holds a part of them have to agree on the
-    /// form of a row, so this is one answer for the whole model: `PACKED` if the gate and up projections of every
-    /// expert can be, else `EXACT`, also where only some could.
+    /// form of a row, so this is one answer for the whole model: `PACKED` if the gate and the up projection of every
+    /// expert can be, each in a format of its own, else `EXACT`, also where only some could.
     ///
     /// With `PACKED` rows are int8, with `EXACT` f32. Down projections meet rows that never leave the worker; each is packed as
     /// it can be.
@@ -56,9 +56,10 @@ public final class WeightPacking {
         return PackingMode.PACKED;
     }
 
-    /// Whether the gate and up projections of an expert can be packed as the blocks that they are stored in.
+    /// Whether the gate and the up projection of an expert can each be packed as the blocks that it is stored in.
     public static boolean takesQuantizedRows(ExpertWeights expert) {
-        return blockFormat(List.of(expert.gate(), expert.up())).isPresent();
+        return blockFormat(List.of(expert.gate())).isPresent()
+                && blockFormat(List.of(expert.up())).isPresent();
     }
 
     /// The format of the matrices' blocks, if all have such and the same.
