@@ -370,15 +370,16 @@ public final class LocalAttentionWorker implements AttentionWorker {
                                         forward.logits(draw.logitRow()),
                                         draw.sequence().options.sampling(),
                                         draw.sequence().counts,
-                                        draw.sequence().state.position());
+                                        draw.sequence().state.position(),
+                                        draw.sequence().options.topLogprobs());
                     }
                 });
         List<StepOutcome.Sampled> sampled = new ArrayList<>(choices.length);
         for (int i = 0; i < choices.length; i++) {
             long id = draws.get(i).sequenceId();
             switch (choices[i]) {
-                case Choice.Chosen(int token, float logprob) ->
-                        sampled.add(new StepOutcome.Sampled(id, token, logprob));
+                case Choice.Chosen(int token, float logprob, var top) ->
+                        sampled.add(new StepOutcome.Sampled(id, token, logprob, top));
                 case Choice.NotFinite(int token, float logit) -> {
                     return new StepOutcome.Failed(
                             new Failure(

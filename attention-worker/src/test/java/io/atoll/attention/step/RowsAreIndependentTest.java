@@ -53,7 +53,7 @@ class RowsAreIndependentTest {
     }
 
     private static List<Sampled> renamed(List<Sampled> sampled, long id) {
-        return sampled.stream().map(s -> new Sampled(id, s.token(), s.logprob())).toList();
+        return sampled.stream().map(s -> new Sampled(id, s.token(), s.logprob(), s.top())).toList();
     }
 
     private void assertSame(Result expected, Result actual, String what) {

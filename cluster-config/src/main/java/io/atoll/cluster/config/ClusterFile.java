@@ -233,7 +233,7 @@ public record ClusterFile(
         private static final List<String> KV_FORMATS = List.of("bf16", "f32");
 
         static final AttentionSection DEFAULTS =
-                new AttentionSection(null, null, null, null, null, null, null, null);
+                new AttentionSection(null, null, null, null, null, null, null, null, null);
 
         public AttentionSection {
             listen = listen == null ? new HostPort("127.0.0.1", 7100) : listen;

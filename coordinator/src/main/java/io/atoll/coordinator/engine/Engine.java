@@ -307,7 +307,7 @@ public final class Engine implements AutoCloseable {
         Map<Long, Integer> nextTokens = new HashMap<>();
         for (StepOutcome.Sampled one : sampled) {
             Sequence sequence = live.get(one.sequenceId());
-            if (sequence != null && sequence.accept(one.token(), nowNanos)) {
+            if (sequence != null && sequence.accept(one, nowNanos)) {
                 nextTokens.put(one.sequenceId(), one.token());
             }
         }
