@@ -80,6 +80,17 @@ final class Automaton {
         account(column, mask.bytes() + MASK_OVERHEAD_BYTES);
     }
 
+    /// Remembers where the characters of a run lead; see [FreeRuns].
+    synchronized void rememberRun(Column column, CharacterRun run, Column next) {
+        if (column.afterRun == null) {
+            column.afterRun = new Column[CharacterRun.values().length];
+            column.afterRun[run.ordinal()] = next;
+            account(column, 32);
+        } else {
+            column.afterRun[run.ordinal()] = next;
+        }
+    }
+
     private synchronized Column build(Column column, int byteClass) {
         if (!column.hasItems()) {
             return Column.DEAD;
@@ -237,6 +248,7 @@ final class Automaton {
             for (Column each : listed) {
                 each.listed = false;
                 each.next = null;
+                each.afterRun = null;
                 each.local = null;
                 each.localMask = null;
                 each.mask = null;

@@ -34,6 +34,7 @@ final class Column {
     boolean listed;
 
     Column[] next;
+    Column[] afterRun;
     Column local;
     LocalMask localMask;
     TokenMask mask;

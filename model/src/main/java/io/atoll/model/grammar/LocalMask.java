@@ -11,11 +11,12 @@ final class LocalMask {
     private final int[] few;
     private final List<Escape> escapes;
 
-    /// Nodes of the vocabulary's tree at which a rule of an unknown caller is completed, all with the same column.
+    /// Nodes of one of the vocabulary's trees at which a rule of an unknown caller is completed, all with the same column.
     ///
+    /// @param tree number of the part of the vocabulary
     /// @param path the bytes that lead to one of the nodes; the column there stands for all of them
     /// @param nodes the nodes, none in another's subtree
-    record Escape(byte[] path, int[] nodes) {}
+    record Escape(int tree, byte[] path, int[] nodes) {}
 
     /// @param allowed one bit for each token; copied
     LocalMask(long[] allowed, List<Escape> escapes) {

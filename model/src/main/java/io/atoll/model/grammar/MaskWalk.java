@@ -6,7 +6,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// Finds the tokens that may come after a column by walking the vocabulary's tree and the automaton side by side.
+/// Finds the tokens that may come after a column by walking the vocabulary's trees and the automaton side by side.
 ///
 /// Most of it depends only on the innermost rules, such as "inside a string", and is shared by all places where they stand alike: the
 /// walk of the [Automaton#local] column. Only where a token goes on after such a rule has ended, as `",` does, the callers are asked.
@@ -15,6 +15,7 @@ import java.util.Map;
 final class MaskWalk {
     private final Automaton automaton;
     private final TokenTrie trie;
+    private final FreeRuns runs;
     private final long maxSteps;
     private final Column[] path; // the column at each depth of the walk
     private final long[] allowed;
@@ -24,6 +25,7 @@ final class MaskWalk {
     MaskWalk(Automaton automaton, TokenTrie trie, GrammarLimits limits) {
         this.automaton = automaton;
         this.trie = trie;
+        runs = new FreeRuns(automaton);
         maxSteps = limits.maskSteps();
         path = new Column[trie.longest() + 1];
         allowed = new long[trie.maskWords()];
@@ -50,46 +52,59 @@ final class MaskWalk {
         if (remembered != null) {
             return remembered;
         }
-        Map<Column, Ints> nodes = new IdentityHashMap<>();
-        List<Column> order = new ArrayList<>();
-        List<byte[]> paths = new ArrayList<>();
         Arrays.fill(allowed, 0);
-        path[0] = column;
-        int escapedUntil = 0;
-        for (int node = 0; node < trie.nodes(); ) {
-            int depth = trie.depth(node);
-            Column here = automaton.step(path[depth - 1], trie.label(node));
-            count(here);
-            if (here == Column.DEAD) {
-                node = trie.end(node);
-                continue;
-            }
-            path[depth] = here;
-            allow(node);
-            if (here.escaped && node >= escapedUntil && trie.end(node) > node + 1) {
-                escapedUntil = trie.end(node);
-                Ints ofColumn = nodes.get(here);
-                if (ofColumn == null) {
-                    ofColumn = new Ints();
-                    nodes.put(here, ofColumn);
-                    order.add(here);
-                    paths.add(path(node));
-                }
-                ofColumn.add(node);
-            }
-            node = here.hasItems() ? node + 1 : trie.end(node);
-        }
         List<LocalMask.Escape> escapes = new ArrayList<>();
-        for (int i = 0; i < order.size(); i++) {
-            escapes.add(new LocalMask.Escape(paths.get(i), nodes.get(order.get(i)).toArray()));
+        for (int i = 0; i < trie.parts().size(); i++) {
+            TokenTrie.Part part = trie.parts().get(i);
+            boolean free =
+                    part.run().isPresent()
+                            && runs.allow(column, part.run().get(), part.mostCharacters());
+            if (free) {
+                for (int word = 0; word < allowed.length; word++) {
+                    allowed[word] |= part.all()[word];
+                }
+            } else {
+                walk(column, i, escapes);
+            }
         }
         LocalMask mask = new LocalMask(allowed, escapes);
         automaton.remember(column, mask);
         return mask;
     }
 
-    private byte[] path(int node) {
-        return Arrays.copyOf(trie.bytes(trie.token(trie.firstToken(node))), trie.depth(node));
+    private void walk(Column column, int part, List<LocalMask.Escape> escapes) {
+        TokenTree tree = trie.parts().get(part).tree();
+        Map<Column, Ints> nodes = new IdentityHashMap<>();
+        List<Column> order = new ArrayList<>();
+        path[0] = column;
+        int escapedUntil = 0;
+        for (int node = 0; node < tree.nodes(); ) {
+            int depth = tree.depth(node);
+            Column here = automaton.step(path[depth - 1], tree.label(node));
+            count(here);
+            if (here == Column.DEAD) {
+                node = tree.end(node);
+                continue;
+            }
+            path[depth] = here;
+            for (int i = tree.firstToken(node); i < tree.lastToken(node); i++) {
+                int token = tree.token(i);
+                allowed[token >> 6] |= 1L << token;
+            }
+            if (here.escaped && node >= escapedUntil && tree.end(node) > node + 1) {
+                escapedUntil = tree.end(node);
+                if (!nodes.containsKey(here)) {
+                    nodes.put(here, new Ints());
+                    order.add(here);
+                }
+                nodes.get(here).add(node);
+            }
+            node = here.hasItems() ? node + 1 : tree.end(node);
+        }
+        for (Column escaped : order) {
+            int[] places = nodes.get(escaped).toArray();
+            escapes.add(new LocalMask.Escape(part, tree.path(places[0]), places));
+        }
     }
 
     /// Tokens that the callers allow beyond the local mask.
@@ -101,38 +116,32 @@ final class MaskWalk {
         Ints more = new Ints();
         for (LocalMask.Escape escape : base.escapes()) {
             Column from = automaton.step(column, escape.path(), 0);
+            TokenTree tree = trie.parts().get(escape.tree()).tree();
             for (int node : escape.nodes()) {
-                walkBelow(node, from, more);
+                walkBelow(tree, node, from, more);
             }
         }
         return more.toArray();
     }
 
-    private void walkBelow(int top, Column from, Ints more) {
-        path[trie.depth(top)] = from;
-        for (int node = top + 1; node < trie.end(top); ) {
-            int depth = trie.depth(node);
-            Column here = automaton.step(path[depth - 1], trie.label(node));
+    private void walkBelow(TokenTree tree, int top, Column from, Ints more) {
+        path[tree.depth(top)] = from;
+        for (int node = top + 1; node < tree.end(top); ) {
+            int depth = tree.depth(node);
+            Column here = automaton.step(path[depth - 1], tree.label(node));
             count(here);
             if (here == Column.DEAD) {
-                node = trie.end(node);
+                node = tree.end(node);
                 continue;
             }
             path[depth] = here;
-            for (int i = trie.firstToken(node); i < trie.lastToken(node); i++) {
-                int token = trie.token(i);
+            for (int i = tree.firstToken(node); i < tree.lastToken(node); i++) {
+                int token = tree.token(i);
                 if ((known[token >> 6] >> token & 1) == 0) {
                     more.add(token);
                 }
             }
-            node = here.hasItems() ? node + 1 : trie.end(node);
-        }
-    }
-
-    private void allow(int node) {
-        for (int i = trie.firstToken(node); i < trie.lastToken(node); i++) {
-            int token = trie.token(i);
-            allowed[token >> 6] |= 1L << token;
+            node = here.hasItems() ? node + 1 : tree.end(node);
         }
     }
 

@@ -1,24 +1,35 @@
 package io.atoll.model.grammar;
 
 import io.atoll.model.tokenizer.Tokenizer;
-import java.util.Arrays;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.List;
+import java.util.Optional;
 
-/// The tokens of a vocabulary that may stand inside a constrained text, as a tree over their bytes, and the tokens that end an
-/// answer. Added tokens, special or not, never stand inside: their text can be spelled with ordinary ones. Immutable.
+/// The tokens of a vocabulary that may stand inside a constrained text, and the tokens that end an answer. Added tokens, special or
+/// not, never stand inside: their text can be spelled with ordinary ones. Immutable.
 ///
-/// The nodes lie in the order of a walk that visits a node before its children. A node's subtree is the nodes from itself to
-/// [#end], and the tokens of the subtree are neighbours, too.
+/// Most tokens are runs of characters of one [CharacterRun], such as letters. They are kept apart from the others, because inside
+/// a string they are all allowed at once.
 public final class TokenTrie {
+    /// Runs are kept in two trees, so that the few very long ones do not ask for more room than is left in a bounded string.
+    static final int SHORT_RUN = 16;
+
     private final int vocabularySize;
     private final byte[][] bytesOf;
     private final BitSet stops;
+    private final List<Part> parts;
     private final int longest;
-    private final byte[] label;
-    private final short[] depth;
-    private final int[] end;
-    private final int[] firstToken; // [nodes + 1]
-    private final int[] tokens; // ordered by their bytes
+
+    /// A part of the vocabulary.
+    ///
+    /// @param run what its tokens are runs of; empty for the part of all others
+    /// @param mostCharacters characters of its longest token, if it is of runs
+    /// @param all a bit for each of its tokens
+    record Part(TokenTree tree, Optional<CharacterRun> run, int mostCharacters, long[] all) {}
 
     /// @param bytesOf for each token its bytes, or an empty array if it may not stand inside; not to be changed
     /// @param stopTokens those that end an answer
@@ -37,37 +48,8 @@ public final class TokenTrie {
             stops.set(stop);
             this.bytesOf[stop] = new byte[0];
         }
-        Integer[] order = new Integer[vocabularySize];
-        int count = 0;
-        int longestToken = 0;
-        for (int id = 0; id < vocabularySize; id++) {
-            if (this.bytesOf[id].length > 0) {
-                order[count++] = id;
-                longestToken = Math.max(longestToken, this.bytesOf[id].length);
-            }
-        }
-        if (longestToken > Short.MAX_VALUE) {
-            throw new IllegalArgumentException("a token of " + longestToken + " bytes");
-        }
-        longest = longestToken;
-        Arrays.sort(
-                order,
-                0,
-                count,
-                (a, b) -> Arrays.compareUnsigned(this.bytesOf[a], this.bytesOf[b]));
-        tokens = new int[count];
-        for (int i = 0; i < count; i++) {
-            tokens[i] = order[i];
-        }
-        int nodes = 0;
-        for (int i = 0; i < count; i++) {
-            nodes += this.bytesOf[tokens[i]].length - shared(i);
-        }
-        label = new byte[nodes];
-        depth = new short[nodes];
-        end = new int[nodes];
-        firstToken = new int[nodes + 1];
-        build();
+        parts = split();
+        longest = parts.stream().mapToInt(part -> part.tree.longest()).max().orElse(0);
     }
 
     /// The tokens of a tokenizer.
@@ -82,38 +64,48 @@ public final class TokenTrie {
         return new TokenTrie(bytes, stopTokens);
     }
 
-    /// How many leading bytes the token at `i` has in common with the one before it.
-    private int shared(int i) {
-        if (i == 0) {
-            return 0;
+    private List<Part> split() {
+        CharacterRun[] runs = CharacterRun.values();
+        Ints[] ids = new Ints[2 * runs.length + 1];
+        int[] most = new int[ids.length];
+        for (int i = 0; i < ids.length; i++) {
+            ids[i] = new Ints();
         }
-        byte[] before = bytesOf[tokens[i - 1]];
-        byte[] here = bytesOf[tokens[i]];
-        int differs = Arrays.mismatch(before, here);
-        return differs < 0 ? here.length : Math.min(differs, before.length);
+        for (int id = 0; id < vocabularySize; id++) {
+            if (bytesOf[id].length == 0) {
+                continue;
+            }
+            int part = ids.length - 1;
+            Optional<String> text = text(bytesOf[id]);
+            int characters = text.map(t -> t.codePointCount(0, t.length())).orElse(0);
+            Optional<CharacterRun> run = text.flatMap(CharacterRun::of);
+            if (run.isPresent()) {
+                part = 2 * run.get().ordinal() + (characters > SHORT_RUN ? 1 : 0);
+            }
+            ids[part].add(id);
+            most[part] = Math.max(most[part], characters);
+        }
+        List<Part> result = new ArrayList<>();
+        for (int i = 0; i < ids.length; i++) {
+            if (ids[i].size() > 0) {
+                TokenTree tree = new TokenTree(bytesOf, ids[i]);
+                long[] all = new long[maskWords()];
+                tree.setAll(all);
+                Optional<CharacterRun> run =
+                        i / 2 < runs.length ? Optional.of(runs[i / 2]) : Optional.empty();
+                result.add(new Part(tree, run, most[i], all));
+            }
+        }
+        return List.copyOf(result);
     }
 
-    private void build() {
-        int[] open = new int[longest + 1]; // the node at each depth of the current path
-        int openDepth = 0;
-        int node = 0;
-        for (int i = 0; i < tokens.length; i++) {
-            byte[] here = bytesOf[tokens[i]];
-            int common = shared(i);
-            while (openDepth > common) {
-                end[open[openDepth--]] = node;
-            }
-            for (int at = common; at < here.length; at++) {
-                label[node] = here[at];
-                depth[node] = (short) (at + 1);
-                firstToken[node] = i;
-                open[++openDepth] = node++;
-            }
+    private static Optional<String> text(byte[] bytes) {
+        try {
+            return Optional.of(
+                    StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString());
+        } catch (CharacterCodingException e) {
+            return Optional.empty(); // a part of a character
         }
-        while (openDepth > 0) {
-            end[open[openDepth--]] = node;
-        }
-        firstToken[node] = tokens.length;
     }
 
     /// The largest id plus one.
@@ -141,41 +133,12 @@ public final class TokenTrie {
         return stops;
     }
 
-    int nodes() {
-        return label.length;
+    List<Part> parts() {
+        return parts;
     }
 
     /// Bytes of the longest token.
     int longest() {
         return longest;
-    }
-
-    /// The last byte of the node's path, unsigned.
-    int label(int node) {
-        return label[node] & 0xFF;
-    }
-
-    /// Bytes of the node's path.
-    int depth(int node) {
-        return depth[node];
-    }
-
-    /// The first node after the node's subtree.
-    int end(int node) {
-        return end[node];
-    }
-
-    /// Position of the first token whose bytes begin with the node's path.
-    int firstToken(int node) {
-        return firstToken[node];
-    }
-
-    /// Position after the last token that is exactly the node's path.
-    int lastToken(int node) {
-        return firstToken[node + 1];
-    }
-
-    int token(int position) {
-        return tokens[position];
     }
 }
