@@ -1,11 +1,9 @@
 package io.atoll.model.grammar;
 
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
 
 /// Recognises a [ByteNetwork] byte by byte: Earley's algorithm (CACM 13, 1970) over transition networks, with columns that are shared
 /// and remembered. So any context-free grammar works, left recursion and ambiguity included, and a step that was taken once costs
@@ -21,6 +19,7 @@ final class Automaton {
     private final long cacheBytes;
     private final ItemSet items;
     private final Map<Column.Key, Column> columns = new HashMap<>();
+    private final Map<Column.Key, Column> closed = new HashMap<>(); // by the items before closing
     private final List<Column> listed = new ArrayList<>();
     private final List<Column> unknown = new ArrayList<>();
     private final int[] byteOfClass;
@@ -63,7 +62,8 @@ final class Automaton {
         return at;
     }
 
-    /// The column with unknown columns in the place of its callers: equal for all places where the innermost rules stand alike.
+    /// The column with unknown columns in the place of its callers, and each state's twin in the place of the state: equal for all
+    /// places where the innermost rules stand alike as far as one token can tell.
     Column local(Column column) {
         Column local = column.local;
         return local != null ? local : buildLocal(column);
@@ -83,11 +83,11 @@ final class Automaton {
     /// Remembers where the characters of a run lead; see [FreeRuns].
     synchronized void rememberRun(Column column, CharacterRun run, Column next) {
         if (column.afterRun == null) {
-            column.afterRun = new Column[CharacterRun.values().length];
-            column.afterRun[run.ordinal()] = next;
+            column.afterRun = new Column[CharacterRun.ALL.size()];
+            column.afterRun[run.number()] = next;
             account(column, 32);
         } else {
-            column.afterRun[run.ordinal()] = next;
+            column.afterRun[run.number()] = next;
         }
     }
 
@@ -105,7 +105,7 @@ final class Automaton {
                 }
             }
         }
-        Column next = items.size() == 0 ? Column.DEAD : close();
+        Column next = items.size() == 0 ? Column.DEAD : closeOnce();
         if (column.next == null) {
             Column[] memo = new Column[network.classes()];
             memo[byteClass] = next;
@@ -123,7 +123,7 @@ final class Automaton {
         for (int i = 0; i < column.states.length; i++) {
             Column origin = column.origins[i];
             items.add(
-                    column.states[i],
+                    network.twin(column.states[i]),
                     column.rules[i],
                     origin == Column.SELF ? origin : unknown(callers.indexOf(origin)));
         }
@@ -148,6 +148,18 @@ final class Automaton {
             unknown.add(Column.unknown(unknown.size()));
         }
         return unknown.get(index);
+    }
+
+    /// As [#close()], for items that others are often equal to: many bytes lead to the same ones.
+    private Column closeOnce() {
+        Column.Key begun = new Column.Key(items.toColumn());
+        Column known = closed.get(begun);
+        if (known == null) {
+            known = close();
+            closed.put(begun, known);
+            account(known, begun.column().bytes());
+        }
+        return known;
     }
 
     /// The column of [#items] and all that follows from them without a byte.
@@ -204,23 +216,18 @@ final class Automaton {
 
     /// Keeps the items from which something is still to come and looks the column up.
     private Column close(boolean accepting, boolean escaped) {
-        int[] kept =
-                IntStream.range(0, items.size())
-                        .filter(
-                                i ->
-                                        network.hasByteEdge(items.state(i))
-                                                || network.hasReturningCall(items.state(i)))
-                        .boxed()
-                        .sorted(
-                                Comparator.comparingInt((Integer i) -> items.state(i))
-                                        .thenComparingInt(i -> items.rule(i))
-                                        .thenComparingInt(i -> items.origin(i).id()))
-                        .mapToInt(i -> i)
-                        .toArray();
-        int[] states = new int[kept.length];
-        int[] rules = new int[kept.length];
-        Column[] origins = new Column[kept.length];
-        for (int i = 0; i < kept.length; i++) {
+        int[] kept = new int[items.size()];
+        int count = 0;
+        for (int i = 0; i < items.size(); i++) {
+            if (network.hasByteEdge(items.state(i)) || network.hasReturningCall(items.state(i))) {
+                kept[count++] = i;
+            }
+        }
+        items.sort(kept, count);
+        int[] states = new int[count];
+        int[] rules = new int[count];
+        Column[] origins = new Column[count];
+        for (int i = 0; i < count; i++) {
             states[i] = items.state(kept[i]);
             rules[i] = items.rule(kept[i]);
             origins[i] = items.origin(kept[i]);
@@ -255,6 +262,7 @@ final class Automaton {
             }
             listed.clear();
             columns.clear();
+            closed.clear();
             usedBytes = 0;
         }
     }

@@ -11,6 +11,7 @@ final class ByteNetwork {
     private final boolean[] nullable;
     private final boolean[] end;
     private final boolean[] tail;
+    private final int[] twins;
     private final int startRule;
     private final Edges bytes;
     private final Edges calls;
@@ -29,6 +30,7 @@ final class ByteNetwork {
             int[] ruleStarts,
             boolean[] nullable,
             boolean[] end,
+            int[] twins,
             Edges bytes,
             Edges calls,
             Edges empty) {
@@ -36,6 +38,7 @@ final class ByteNetwork {
         this.ruleStarts = ruleStarts;
         this.nullable = nullable;
         this.end = end;
+        this.twins = twins;
         this.bytes = bytes;
         this.calls = calls;
         this.empty = empty;
@@ -64,6 +67,12 @@ final class ByteNetwork {
     /// Whether nothing can follow in the state's rule: a rule called on the way here returns for its caller as well.
     boolean isTail(int state) {
         return tail[state];
+    }
+
+    /// A state that cannot be told from this one by the bytes of one token, such as the same state of an earlier copy of what is
+    /// repeated, where both are far from the last copy. Often the state itself.
+    int twin(int state) {
+        return twins[state];
     }
 
     int firstCall(int state) {

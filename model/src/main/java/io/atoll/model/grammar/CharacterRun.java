@@ -1,39 +1,37 @@
 package io.atoll.model.grammar;
 
+import java.util.List;
 import java.util.Optional;
 
 /// Kinds of text that constraints rarely tell apart inside, each wider than the one before it.
-enum CharacterRun {
+///
+/// @param number position in [#ALL]
+/// @param characters what it is made of
+record CharacterRun(int number, CodePoints characters) {
     /// ASCII letters, digits and spaces.
-    WORDS(
+    private static final CodePoints WORDS =
             CodePoints.range('a', 'z')
                     .union(CodePoints.range('A', 'Z'))
                     .union(CodePoints.range('0', '9'))
-                    .union(CodePoints.of(' '))),
+                    .union(CodePoints.of(' '));
 
     /// And all characters beyond ASCII.
-    TEXT(WORDS.characters.union(CodePoints.range(0x80, 0x10FFFF))),
+    private static final CodePoints TEXT = WORDS.union(CodePoints.range(0x80, 0x10FFFF));
 
     /// And ASCII punctuation that JSON strings do not escape.
-    PROSE(TEXT.characters.union(CodePoints.range(' ', '~').minus(CodePoints.of("\"\\"))));
+    private static final CodePoints PROSE =
+            TEXT.union(CodePoints.range(' ', '~').minus(CodePoints.of("\"\\")));
 
-    private final CodePoints characters;
-
-    CharacterRun(CodePoints characters) {
-        this.characters = characters;
-    }
-
-    CodePoints characters() {
-        return characters;
-    }
+    static final List<CharacterRun> ALL =
+            List.of(
+                    new CharacterRun(0, WORDS),
+                    new CharacterRun(1, TEXT),
+                    new CharacterRun(2, PROSE));
 
     /// The narrowest kind that all characters of the text belong to.
     static Optional<CharacterRun> of(String text) {
-        for (CharacterRun run : values()) {
-            if (text.codePoints().allMatch(run.characters::contains)) {
-                return Optional.of(run);
-            }
-        }
-        return Optional.empty();
+        return ALL.stream()
+                .filter(run -> text.codePoints().allMatch(run.characters::contains))
+                .findFirst();
     }
 }

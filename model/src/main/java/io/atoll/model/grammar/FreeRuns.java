@@ -32,8 +32,8 @@ final class FreeRuns {
     /// The one column to which every character of the run leads; [Column#DEAD] if they lead to several or some lead nowhere.
     private Column next(Column column, CharacterRun run) {
         Column[] memo = column.afterRun;
-        if (memo != null && memo[run.ordinal()] != null) {
-            return memo[run.ordinal()];
+        if (memo != null && memo[run.number()] != null) {
+            return memo[run.number()];
         }
         Column target = automaton.step(column, 'a');
         Column next =

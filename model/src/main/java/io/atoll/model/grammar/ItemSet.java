@@ -4,6 +4,8 @@ import java.util.Arrays;
 
 /// The items of a column under construction, each once, in the order they were added. Reused from column to column.
 final class ItemSet {
+    private static final int INSERTION_SORT = 40;
+
     private final int limit;
     private int[] states = new int[64];
     private int[] rules = new int[64];
@@ -75,6 +77,50 @@ final class ItemSet {
         states[size] = state;
         rules[size] = rule;
         origins[size++] = origin;
+    }
+
+    /// The items as a column, in their order.
+    Column toColumn() {
+        return new Column(
+                0,
+                Arrays.copyOf(states, size),
+                Arrays.copyOf(rules, size),
+                Arrays.copyOf(origins, size),
+                false,
+                false);
+    }
+
+    /// Sorts positions of items by state, rule and origin.
+    void sort(int[] positions, int count) {
+        if (count > INSERTION_SORT) {
+            Integer[] boxed = new Integer[count];
+            for (int i = 0; i < count; i++) {
+                boxed[i] = positions[i];
+            }
+            Arrays.sort(boxed, this::compare);
+            for (int i = 0; i < count; i++) {
+                positions[i] = boxed[i];
+            }
+            return;
+        }
+        for (int i = 1; i < count; i++) {
+            int moved = positions[i];
+            int at = i;
+            while (at > 0 && compare(moved, positions[at - 1]) < 0) {
+                positions[at] = positions[at - 1];
+                at--;
+            }
+            positions[at] = moved;
+        }
+    }
+
+    private int compare(int a, int b) {
+        if (states[a] != states[b]) {
+            return Integer.compare(states[a], states[b]);
+        }
+        return rules[a] != rules[b]
+                ? Integer.compare(rules[a], rules[b])
+                : Integer.compare(origins[a].id(), origins[b].id());
     }
 
     private int slot(int state, int rule, Column origin) {

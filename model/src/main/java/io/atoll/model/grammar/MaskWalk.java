@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 
 /// Finds the tokens that may come after a column by walking the vocabulary's trees and the automaton side by side.
 ///
@@ -74,7 +73,7 @@ final class MaskWalk {
 
     private void walk(Column column, int part, List<LocalMask.Escape> escapes) {
         TokenTree tree = trie.parts().get(part).tree();
-        Map<Column, Ints> nodes = new IdentityHashMap<>();
+        IdentityHashMap<Column, Ints> nodes = new IdentityHashMap<>();
         List<Column> order = new ArrayList<>();
         path[0] = column;
         int escapedUntil = 0;

@@ -22,6 +22,8 @@ final class NetworkBuilder {
 
     private final int maxStates;
     private final int maxDepth;
+    private final int window;
+    private final Ints twins = new Ints(); // by state; see ByteNetwork#twin
     private final Ints byteFrom = new Ints();
     private final Ints byteRange = new Ints();
     private final Ints byteTo = new Ints();
@@ -33,15 +35,17 @@ final class NetworkBuilder {
     private int states;
     private int depth;
 
-    private NetworkBuilder(GrammarLimits limits) {
-        maxStates = limits.states();
-        // A schema or expression level takes several levels of the tree.
-        maxDepth = 16 * limits.depth();
+    private NetworkBuilder(int maxStates, int maxDepth, int window) {
+        this.maxStates = maxStates;
+        this.maxDepth = maxDepth;
+        this.window = window;
     }
 
+    /// @param window bytes of the longest token: how far one mask looks ahead
     /// @throws GrammarException if a limit is passed, or no text matches
-    static ByteNetwork build(Grammar grammar, GrammarLimits limits) {
-        NetworkBuilder builder = new NetworkBuilder(limits);
+    static ByteNetwork build(Grammar grammar, GrammarLimits limits, int window) {
+        // A level of a schema or an expression takes several levels of the tree.
+        NetworkBuilder builder = new NetworkBuilder(limits.states(), 16 * limits.depth(), window);
         int rules = grammar.rules().size();
         int[] starts = new int[rules];
         int[] ends = new int[rules];
@@ -50,7 +54,8 @@ final class NetworkBuilder {
             ends[rule] = builder.state();
             builder.lower(grammar.rules().get(rule), starts[rule], ends[rule]);
         }
-        return new NetworkTrimmer(builder.raw(starts, ends)).network(grammar.start());
+        return new NetworkTrimmer(builder.raw(starts, ends))
+                .network(grammar.start(), builder.twins.toArray());
     }
 
     private RawNetwork raw(int[] starts, int[] ends) {
@@ -68,6 +73,7 @@ final class NetworkBuilder {
         if (states == maxStates) {
             throw GrammarException.limit(WHERE, "states", states + 1L, maxStates);
         }
+        twins.add(states);
         return states++;
     }
 
@@ -180,9 +186,12 @@ final class NetworkBuilder {
 
     private void repeat(Expression body, int min, int max, int from, int to) {
         int at = from;
+        int firstCopy = states;
         for (int i = 0; i < min; i++) {
+            int copy = states;
             int next = max == min && i == min - 1 ? to : state();
             lower(body, at, next);
+            pairTwins(firstCopy, copy, min - i - 1);
             at = next;
         }
         if (max == Expression.UNBOUNDED) {
@@ -194,14 +203,26 @@ final class NetworkBuilder {
             empty(loop, to);
             return;
         }
+        firstCopy = states;
         for (int i = min; i < max; i++) {
             empty(at, to);
+            int copy = states;
             int next = i == max - 1 ? to : state();
             lower(body, at, next);
+            pairTwins(firstCopy, copy, max - i - 1);
             at = next;
         }
         if (max == 0) {
             empty(from, to);
+        }
+    }
+
+    /// Makes the states of a repetition's latest copy twins of those of its first, if more copies follow than a token can pass.
+    private void pairTwins(int firstCopy, int copy, int copiesLeft) {
+        if (copiesLeft > window) {
+            for (int state = copy; state < states; state++) {
+                twins.set(state, twins.get(firstCopy + state - copy));
+            }
         }
     }
 
@@ -240,9 +261,7 @@ final class NetworkBuilder {
     }
 
     private RawNetwork alone(Expression part) {
-        NetworkBuilder builder =
-                new NetworkBuilder(
-                        new GrammarLimits(1, (maxDepth - depth) / 16 + 1, maxStates, 1, 1, 1));
+        NetworkBuilder builder = new NetworkBuilder(maxStates, maxDepth - depth, window);
         int start = builder.state();
         int end = builder.state();
         builder.lower(part, start, end);

@@ -22,7 +22,8 @@ final class NetworkTrimmer {
         callsOfRule = raw.calls().grouped(raw.starts().length, raw.calls().label());
     }
 
-    ByteNetwork network(int startRule) {
+    /// @param twins see [ByteNetwork#twin]
+    ByteNetwork network(int startRule, int[] twins) {
         boolean[] matchesEmpty = reaching(false);
         boolean[] live = reaching(true);
         if (!live[raw.starts()[startRule]]) {
@@ -42,6 +43,7 @@ final class NetworkTrimmer {
                 raw.starts(),
                 nullable,
                 end,
+                twins,
                 kept(raw.bytes(), live, false),
                 kept(raw.calls(), live, true),
                 kept(raw.empty(), live, false));

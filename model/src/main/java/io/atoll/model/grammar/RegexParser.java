@@ -106,20 +106,14 @@ final class RegexParser {
 
     private Expression atom() {
         int codePoint = pattern.codePointAt(at);
-        switch (codePoint) {
-            case '(' -> {
-                return group();
-            }
-            case '[' -> {
-                return new Characters(characterClass());
-            }
+        return switch (codePoint) {
+            case '(' -> group();
+            case '[' -> new Characters(characterClass());
             case '.' -> {
                 at++;
-                return new Characters(DOT);
+                yield new Characters(DOT);
             }
-            case '\\' -> {
-                return new Characters(escape(false));
-            }
+            case '\\' -> new Characters(escape(false));
             case '*', '+', '?' ->
                     throw syntax("nothing to repeat before `" + (char) codePoint + "`");
             case '^' ->
@@ -128,9 +122,9 @@ final class RegexParser {
                 if (isQuantifier()) {
                     throw syntax("nothing to repeat before `{`");
                 }
-                return new Characters(literal(codePoint));
+                yield new Characters(literal(codePoint));
             }
-        }
+        };
     }
 
     private CodePoints literal(int codePoint) {
@@ -315,7 +309,7 @@ final class RegexParser {
             throw syntax("`\\` at the end");
         }
         char kind = pattern.charAt(at + 1);
-        if (kind >= '1' && kind <= '9' || kind == 'k') {
+        if ((kind >= '1' && kind <= '9') || kind == 'k') {
             throw unsupported("a back-reference");
         }
         if (kind == 'B' || (kind == 'b' && !inClass)) {

@@ -13,10 +13,10 @@ public final class TokenConstraint {
     private final GrammarLimits limits;
     private final ConcurrentLinkedQueue<MaskWalk> idleWalks = new ConcurrentLinkedQueue<>();
 
-    private TokenConstraint(Grammar grammar, TokenTrie trie, GrammarLimits limits) {
+    private TokenConstraint(Grammar grammar, TokenTrie trie, GrammarLimits limits, int window) {
         this.trie = trie;
         this.limits = limits;
-        automaton = new Automaton(NetworkBuilder.build(grammar, limits), limits);
+        automaton = new Automaton(NetworkBuilder.build(grammar, limits, window), limits);
     }
 
     /// Compiles a constraint. Masks are computed later, when they are asked for.
@@ -33,11 +33,16 @@ public final class TokenConstraint {
                             Grammar.of(RegexParser.whole(pattern, "regex", limits));
                     case Constraint.ContextFree(var text) -> GrammarParser.parse(text, limits);
                 };
-        return new TokenConstraint(grammar, trie, limits);
+        return of(grammar, trie, limits);
     }
 
     static TokenConstraint of(Grammar grammar, TokenTrie trie, GrammarLimits limits) {
-        return new TokenConstraint(grammar, trie, limits);
+        return new TokenConstraint(grammar, trie, limits, trie.longest());
+    }
+
+    /// The slow twin for tests: no two copies of what is repeated share their masks.
+    static TokenConstraint withoutTwins(Grammar grammar, TokenTrie trie, GrammarLimits limits) {
+        return new TokenConstraint(grammar, trie, limits, Integer.MAX_VALUE);
     }
 
     /// A matcher at the start of a text.

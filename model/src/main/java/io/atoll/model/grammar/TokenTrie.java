@@ -65,8 +65,8 @@ public final class TokenTrie {
     }
 
     private List<Part> split() {
-        CharacterRun[] runs = CharacterRun.values();
-        Ints[] ids = new Ints[2 * runs.length + 1];
+        List<CharacterRun> runs = CharacterRun.ALL;
+        Ints[] ids = new Ints[2 * runs.size() + 1];
         int[] most = new int[ids.length];
         for (int i = 0; i < ids.length; i++) {
             ids[i] = new Ints();
@@ -80,7 +80,7 @@ public final class TokenTrie {
             int characters = text.map(t -> t.codePointCount(0, t.length())).orElse(0);
             Optional<CharacterRun> run = text.flatMap(CharacterRun::of);
             if (run.isPresent()) {
-                part = 2 * run.get().ordinal() + (characters > SHORT_RUN ? 1 : 0);
+                part = 2 * run.get().number() + (characters > SHORT_RUN ? 1 : 0);
             }
             ids[part].add(id);
             most[part] = Math.max(most[part], characters);
@@ -92,7 +92,7 @@ public final class TokenTrie {
                 long[] all = new long[maskWords()];
                 tree.setAll(all);
                 Optional<CharacterRun> run =
-                        i / 2 < runs.length ? Optional.of(runs[i / 2]) : Optional.empty();
+                        i / 2 < runs.size() ? Optional.of(runs.get(i / 2)) : Optional.empty();
                 result.add(new Part(tree, run, most[i], all));
             }
         }

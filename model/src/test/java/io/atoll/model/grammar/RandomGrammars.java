@@ -29,6 +29,34 @@ final class RandomGrammars {
         return new Grammar(bodies, random.nextInt(rules));
     }
 
+    /// Repetitions within repetitions, with counts beyond the bytes of a [#shortTokens] token.
+    static Grammar counted(Random random) {
+        Expression inner = repeated(expression(random, 1, 1), random);
+        Expression body = Expression.choice(inner, expression(random, 1, 0));
+        return new Grammar(
+                List.of(
+                        new Characters(CodePoints.of("aé")),
+                        Expression.sequence(repeated(body, random), expression(random, 1, 1))),
+                1);
+    }
+
+    private static Expression repeated(Expression body, Random random) {
+        int min = random.nextInt(8);
+        return new Repeat(body, min, min + random.nextInt(9));
+    }
+
+    static TokenTrie shortTokens(Random random) {
+        List<byte[]> tokens = new ArrayList<>();
+        for (byte value : "abé€".getBytes(StandardCharsets.UTF_8)) {
+            tokens.add(new byte[] {value});
+            tokens.add(new byte[] {value, 'a'});
+        }
+        tokens.add("é".getBytes(StandardCharsets.UTF_8));
+        tokens.add(("a" + text(random, 1)).getBytes(StandardCharsets.UTF_8));
+        tokens.add("stop".getBytes(StandardCharsets.UTF_8));
+        return new TokenTrie(tokens.toArray(new byte[0][]), tokens.size() - 1);
+    }
+
     private static Expression expression(Random random, int rules, int depth) {
         int kind = random.nextInt(depth == 0 ? 4 : 9);
         return switch (kind) {

@@ -66,9 +66,8 @@ final class TinyValidator {
     }
 
     private static boolean same(JsonNode a, JsonNode b) {
-        return a.isNumber() && b.isNumber()
-                ? a.decimalValue().compareTo(b.decimalValue()) == 0
-                : a.equals(b);
+        boolean numbers = a.isNumber() && b.isNumber();
+        return numbers ? a.decimalValue().compareTo(b.decimalValue()) == 0 : a.equals(b);
     }
 
     private static boolean type(JsonNode type, JsonNode value) {
