@@ -33,7 +33,8 @@ public final class ComputePool implements AutoCloseable {
     private volatile Thread waitingCaller;
     private volatile boolean closed;
 
-    /// A pool whose workers spin briefly before they park, unless the machine has no core to spare for that.
+    /// A pool whose workers spin briefly before they park, unless the machine has fewer cores than the pool threads. Waking a
+    /// parked thread takes longer than many a stage.
     ///
     /// @param threads how many run tasks, the caller included
     public ComputePool(int threads) {
@@ -61,7 +62,7 @@ public final class ComputePool implements AutoCloseable {
 
     private static long defaultSpinNanos(int threads) {
         int cores = Runtime.getRuntime().availableProcessors();
-        return cores <= 2 || cores < threads + 1 ? 0 : DEFAULT_SPIN_NANOS;
+        return cores < threads ? 0 : DEFAULT_SPIN_NANOS;
     }
 
     /// How many threads run tasks, the caller included.
