@@ -161,8 +161,7 @@ final class KernelParityTest {
     @ParameterizedTest
     @MethodSource("fast")
     void byteProductsInPartsAreTheScalarOnes(Kernels fast) {
-        for (WeightFormat format :
-                List.of(WeightFormat.Q8, WeightFormat.Q4_K, WeightFormat.Q6_K)) {
+        for (WeightFormat format : List.of(WeightFormat.Q8, WeightFormat.Q4_K, WeightFormat.Q6_K)) {
             cases(
                     1,
                     (arena, random) -> {
