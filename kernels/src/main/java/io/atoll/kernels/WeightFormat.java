@@ -69,6 +69,7 @@ public enum WeightFormat {
     /// Columns of one block of a quantised row, and the fewest that a quantised matrix can have.
     public static final int BLOCK = 32;
 
+    @SuppressWarnings("ImmutableEnumChecker") // a layout copies the one list that it has
     private final Optional<BlockLayout> layout;
 
     WeightFormat() {
