@@ -50,7 +50,7 @@ enum format {
     INT4, INT8 /* for all that begin with these: weight_formats.h */
 };
 
-/* Parameters of a quantised product; the VNNI code is a replacement for one slot of the AVX-512 table. */
+/* Parameters of a quantised product; vnni.c replaces this slot where the processor allows. */
 #define MAT_MUL_QUANTIZED_PARAMETERS                                                                                \
     int32_t format, const uint8_t *restrict w, int32_t outputs, int32_t cols, const int8_t *restrict q,             \
         const float *restrict scales, int32_t rows, float *restrict y, int32_t y_stride, int32_t group_begin,       \

@@ -39,6 +39,13 @@ INLINE void quantized_tile(const int f, const int R, const int G, const struct l
         for (int32_t block = 0; block < blocks; block++, x += R * ready_bytes(f)) {
             const uint8_t *codes = w + l->header + block * block_bytes(f);
             const float *words = (const float *)(x + R * BLOCK);
+            /* What the next tile reads: a tile's streams end before the processor has noticed them. One row of short records is
+             * such a plain stream that asking for it costs more than it brings. */
+            for (int g = 0; (blocks > 1 || R > 1) && g < G; g++) {
+                for (int line = 0; line < block_bytes(f); line += 64) {
+                    __builtin_prefetch(codes + (g + G) * group_bytes + line);
+                }
+            }
             for (int run = 0; run < runs; run++) {
                 sums s[TILE_ROWS][WIDE_GROUPS];
                 for (int r = 0; r < R; r++) {

@@ -33,7 +33,8 @@ public final class ComputePool implements AutoCloseable {
     private volatile Thread waitingCaller;
     private volatile boolean closed;
 
-    /// A pool whose workers spin briefly before they park, unless the machine has no core to spare for that.
+    /// A pool whose workers spin briefly before they park, unless the machine has fewer cores than the pool threads. Waking a
+    /// parked thread takes longer than many a stage.
     ///
     /// @param threads how many run tasks, the caller included
     public ComputePool(int threads) {
@@ -52,7 +53,7 @@ public final class ComputePool implements AutoCloseable {
         this.spinNanos = spinNanos;
         workers = new Worker[threads - 1];
         for (int i = 0; i < workers.length; i++) {
-            workers[i] = new Worker("compute-" + (i + 1));
+            workers[i] = new Worker("compute-" + (i + 1), i + 1);
         }
         for (Worker worker : workers) {
             worker.start();
@@ -61,7 +62,7 @@ public final class ComputePool implements AutoCloseable {
 
     private static long defaultSpinNanos(int threads) {
         int cores = Runtime.getRuntime().availableProcessors();
-        return cores <= 2 || cores < threads + 1 ? 0 : DEFAULT_SPIN_NANOS;
+        return cores < threads ? 0 : DEFAULT_SPIN_NANOS;
     }
 
     /// How many threads run tasks, the caller included.
@@ -93,6 +94,14 @@ public final class ComputePool implements AutoCloseable {
         } finally {
             turn.unlock();
         }
+    }
+
+    /// Which of the `threads()` threads the current one is, for memory that each has of its own during a call: 0 for the
+    /// caller of [#run], and for any thread that is none of the pool's.
+    public int slot() {
+        return Thread.currentThread() instanceof Worker worker && worker.pool() == this
+                ? worker.slot
+                : 0;
     }
 
     private boolean isWorker(Thread thread) {
@@ -211,10 +220,12 @@ public final class ComputePool implements AutoCloseable {
     }
 
     private final class Worker extends Thread {
+        private final int slot;
         private volatile boolean parked;
 
-        Worker(String name) {
+        Worker(String name, int slot) {
             super(name);
+            this.slot = slot;
             setDaemon(true);
         }
 

@@ -13,6 +13,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.atoll.kernels.nativecode.NativeKernels;
 import io.atoll.kernels.scalar.ScalarKernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -35,6 +36,15 @@ final class KernelParityTest {
         return KernelLibrary.available().stream()
                 .filter(kernelClass -> kernelClass != KernelClass.SCALAR)
                 .map(kernelClass -> KernelLibrary.select(Optional.of(kernelClass.label())))
+                .toList();
+    }
+
+    /// Also those of a processor without the byte dot products of this one.
+    static List<Kernels> fastProducts() {
+        return Stream.concat(
+                        fast().stream(),
+                        Stream.of(KernelClass.C_AVX2, KernelClass.C_AVX512)
+                                .flatMap(c -> NativeKernels.withoutExtension(c).stream()))
                 .toList();
     }
 
@@ -107,7 +117,7 @@ final class KernelParityTest {
     }
 
     @ParameterizedTest
-    @MethodSource("fast")
+    @MethodSource("fastProducts")
     void byteProductsAreTheScalarOnes(Kernels fast) {
         for (WeightFormat format : WeightFormat.values()) {
             if (format.takesQuantizedRows()) {
@@ -159,7 +169,7 @@ final class KernelParityTest {
 
     /// More rows, and longer ones, than the C kernels make ready at a time.
     @ParameterizedTest
-    @MethodSource("fast")
+    @MethodSource("fastProducts")
     void byteProductsInPartsAreTheScalarOnes(Kernels fast) {
         for (WeightFormat format : List.of(WeightFormat.Q8, WeightFormat.Q4_K, WeightFormat.Q6_K)) {
             cases(
@@ -173,7 +183,7 @@ final class KernelParityTest {
 
     /// Random bytes as a whole matrix: every code, scales and minima of every kind, infinities and NaNs among them.
     @ParameterizedTest
-    @MethodSource("fast")
+    @MethodSource("fastProducts")
     void productsOfAnyBytesAreTheScalarOnes(Kernels fast) {
         for (WeightFormat format : WeightFormat.values()) {
             if (format.takesQuantizedRows()) {
@@ -199,7 +209,7 @@ final class KernelParityTest {
     }
 
     @ParameterizedTest
-    @MethodSource("fast")
+    @MethodSource("fastProducts")
     void byteProductsOfExtremesAreExact(Kernels fast) {
         try (Arena arena = Arena.ofConfined()) {
             for (byte weight : new byte[] {-128, -127, 0, 127}) {

@@ -128,13 +128,21 @@ public final class NativeKernels implements Kernels {
 
     /// The functions of a C class, if the library is there and this processor runs them.
     public static Optional<Kernels> create(KernelClass kernelClass) {
-        return NativeLibrary.instance().flatMap(library -> create(kernelClass, library));
+        return NativeLibrary.instance().flatMap(library -> create(kernelClass, true, library));
     }
 
-    private static Optional<Kernels> create(KernelClass kernelClass, NativeLibrary library) {
-        boolean vnni = kernelClass == KernelClass.C_AVX512 && library.vnni();
+    /// Those without the class's extension, if the processor has one: what [#create] gives on a processor that lacks it.
+    public static Optional<Kernels> withoutExtension(KernelClass kernelClass) {
+        return NativeLibrary.instance()
+                .filter(library -> library.hasExtension(kernelClass))
+                .flatMap(library -> create(kernelClass, false, library));
+    }
+
+    private static Optional<Kernels> create(
+            KernelClass kernelClass, boolean extended, NativeLibrary library) {
+        boolean vnni = extended && library.hasExtension(kernelClass);
         String name = vnni ? kernelClass.label() + " (vnni)" : kernelClass.label();
-        return library.functions(kernelClass, OPERATIONS)
+        return library.functions(kernelClass, extended, OPERATIONS)
                 .map(functions -> new NativeKernels(kernelClass, name, functions));
     }
 
