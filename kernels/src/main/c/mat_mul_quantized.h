@@ -41,7 +41,7 @@ INLINE void quantized_tile(const int f, const int R, const int G, const struct l
             const float *words = (const float *)(x + R * BLOCK);
             /* What the next tile reads: a tile's streams end before the processor has noticed them. One row of short records is
              * such a plain stream that asking for it costs more than it brings. */
-            for (int g = 0; (record_cols(f) > BLOCK || R > 1) && g < G; g++) {
+            for (int g = 0; (blocks > 1 || R > 1) && g < G; g++) {
                 for (int line = 0; line < block_bytes(f); line += 64) {
                     __builtin_prefetch(codes + (g + G) * group_bytes + line);
                 }

@@ -55,7 +55,8 @@ class PackedReleaseTest {
             assertEquals(rows, ExpertRows.format(runs.model()));
             // A row with a scale of its own meets the next where the matrix is as narrow as the
             // demo's down projection of 32 columns.
-            WeightFormat narrow = format == WeightFormat.INT4_32_BF16 ? WeightFormat.INT4_ROW : format;
+            WeightFormat narrow =
+                    format == WeightFormat.INT4_32_BF16 ? WeightFormat.INT4_ROW : format;
             Set<WeightFormat> expected = format == narrow ? Set.of(format) : Set.of(format, narrow);
             assertEquals(expected, experts.formats());
             double packed = experts.bytes() * 8.0 / (3 * 3 * 256 * 32);

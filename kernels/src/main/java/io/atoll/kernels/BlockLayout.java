@@ -84,6 +84,7 @@ public record BlockLayout(
     private static final List<Integer> CODES = List.of();
     private static final List<Integer> IQ4_LEVELS =
             List.of(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+
     /// Levels of E2M1 codes: doubled, so that they are integers.
     public static final List<Integer> E2M1_DOUBLED =
             List.of(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
@@ -164,9 +165,9 @@ public record BlockLayout(
     public boolean hasZero() {
         return switch (scales) {
             case F16_SCALE_AND_ZERO,
-                            BF16_SCALE_AND_ZERO,
-                            F32_SCALE_AND_ZERO,
-                            SCALE_AND_ZERO_OF_OUTPUT ->
+                    BF16_SCALE_AND_ZERO,
+                    F32_SCALE_AND_ZERO,
+                    SCALE_AND_ZERO_OF_OUTPUT ->
                     true;
             default -> false;
         };

@@ -49,8 +49,7 @@ final class BlockPacking {
             case Q4_K -> 144;
             case Q5_K -> 176;
             case Q6_K -> 210;
-            default ->
-                    throw new IllegalArgumentException(format + " does not come in GGML blocks");
+            default -> throw new IllegalArgumentException(format + " does not come in GGML blocks");
         };
     }
 

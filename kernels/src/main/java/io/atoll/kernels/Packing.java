@@ -170,7 +170,11 @@ public final class Packing {
     /// @param allocator owns the result
     /// @throws IllegalArgumentException if a scale is none that the format holds
     public static PackedMatrix packCodes(
-            WeightFormat format, int rows, int cols, CodeReader reader, SegmentAllocator allocator) {
+            WeightFormat format,
+            int rows,
+            int cols,
+            CodeReader reader,
+            SegmentAllocator allocator) {
         PackedMatrix packed = allocate(format, rows, cols, allocator);
         CodePacking codes = new CodePacking(packed);
         int together = Math.clamp(SLICE_ELEMENTS / cols, 1, rows);
@@ -379,8 +383,7 @@ public final class Packing {
                     format == WeightFormat.F16
                             ? Float.floatToFloat16(value)
                             : (short) (Float.floatToRawIntBits(value) >>> 16);
-            float kept =
-                    format == WeightFormat.F16 ? Float.float16ToFloat(bits) : bf16(bits);
+            float kept = format == WeightFormat.F16 ? Float.float16ToFloat(bits) : bf16(bits);
             if (Float.compare(kept, value) != 0) {
                 throw new IllegalArgumentException(
                         "weight is none that "

@@ -69,6 +69,7 @@ public enum WeightFormat {
     /// Columns of one block of a quantised row, and the fewest that a quantised matrix can have.
     public static final int BLOCK = 32;
 
+    @SuppressWarnings("ImmutableEnumChecker") // a layout copies the one list that it has
     private final Optional<BlockLayout> layout;
 
     WeightFormat() {
@@ -102,7 +103,19 @@ public enum WeightFormat {
     /// Whether [Packing#packBlocks] takes this format: GGML has a block type of the name.
     public boolean isGgmlType() {
         return switch (this) {
-            case Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS ->
+            case Q8_0,
+                    Q4_0,
+                    Q4_1,
+                    Q5_0,
+                    Q5_1,
+                    IQ4_NL,
+                    MXFP4,
+                    Q2_K,
+                    Q3_K,
+                    Q4_K,
+                    Q5_K,
+                    Q6_K,
+                    IQ4_XS ->
                     true;
             default -> false;
         };

@@ -30,9 +30,7 @@ final class BlockPackingTest {
     }
 
     static List<WeightFormat> formats() {
-        return Arrays.stream(WeightFormat.values())
-                .filter(WeightFormat::isGgmlType)
-                .toList();
+        return Arrays.stream(WeightFormat.values()).filter(WeightFormat::isGgmlType).toList();
     }
 
     /// At an odd address, as a mapped file may have it.

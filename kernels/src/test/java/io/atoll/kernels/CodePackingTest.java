@@ -178,7 +178,8 @@ final class CodePackingTest {
                                                 format,
                                                 1,
                                                 128,
-                                                (_, _, to) -> to.scales()[1 % to.scales().length] = scale,
+                                                (_, _, to) ->
+                                                        to.scales()[1 % to.scales().length] = scale,
                                                 arena))
                         .getMessage();
         assertTrue(message.contains("value=" + named), message);

@@ -128,10 +128,8 @@ record CodedMatrix(WeightFormat format, int rows, int cols, int group, CodedRows
                 rows,
                 cols,
                 (first, count, to) -> {
-                    System.arraycopy(
-                            all.codes(), first * cols, to.codes(), 0, count * cols);
-                    System.arraycopy(
-                            all.scales(), first * groups, to.scales(), 0, count * groups);
+                    System.arraycopy(all.codes(), first * cols, to.codes(), 0, count * cols);
+                    System.arraycopy(all.scales(), first * groups, to.scales(), 0, count * groups);
                     System.arraycopy(all.zeros(), first * groups, to.zeros(), 0, count * groups);
                     System.arraycopy(all.factors(), first, to.factors(), 0, count);
                 },

@@ -42,8 +42,7 @@ class DamagedReleaseTest {
     private static final long MAX_BYTES = 64L << 20;
 
     private static final JsonMapper MAPPER = new JsonMapper();
-    private static final ThreadMXBean THREADS =
-            (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
     @TempDir private Path directory;
 
@@ -68,7 +67,8 @@ class DamagedReleaseTest {
 
     @Test
     void configurationsWithAbsurdValuesLoadOrAreRefused() throws IOException {
-        JsonNode good = MAPPER.readTree(Files.readAllBytes(DemoModel.path().resolve("config.json")));
+        JsonNode good =
+                MAPPER.readTree(Files.readAllBytes(DemoModel.path().resolve("config.json")));
         try (Stream<Path> files = Files.list(DemoModel.path())) {
             for (Path file : files.filter(f -> f.toString().contains(".safetensors")).toList()) {
                 Files.createSymbolicLink(
@@ -220,9 +220,7 @@ class DamagedReleaseTest {
     }
 
     private static byte[] cutOrWhole(byte[] bytes, Random random) {
-        return random.nextInt(4) == 0
-                ? Arrays.copyOf(bytes, random.nextInt(bytes.length))
-                : bytes;
+        return random.nextInt(4) == 0 ? Arrays.copyOf(bytes, random.nextInt(bytes.length)) : bytes;
     }
 
     /// A tensor that a quantised weight is made of is missing, has another type or other sizes, or other content.
@@ -361,7 +359,10 @@ class DamagedReleaseTest {
                 case "weight" ->
                         switch (layout[1]) {
                             case "weight_scale_inv" -> DType.F8_E4M3;
-                            default -> layout.length == 3 && random.nextBoolean() ? DType.I8 : DType.U8;
+                            default ->
+                                    layout.length == 3 && random.nextBoolean()
+                                            ? DType.I8
+                                            : DType.U8;
                         };
                 case "weight_packed" -> layout.length == 3 ? DType.U8 : DType.I32;
                 case "qweight", "qzeros", "g_idx", "weight_g_idx" -> DType.I32;

@@ -87,8 +87,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
         Packer packer =
                 (mode, matrices) -> {
                     List<WeightMatrix> below = List.of(matrices);
-                    PackedMatrix packed =
-                            WeightPacking.keep(mode, weights.source(), below, arena);
+                    PackedMatrix packed = WeightPacking.keep(mode, weights.source(), below, arena);
                     if (mode == PackingMode.PACKED) {
                         widened.note(packed.format(), below);
                     }

@@ -34,7 +34,26 @@ public class Products {
     @Param({"c", "vector"})
     private String kernels;
 
-    @Param({"F32", "BF16", "Q8", "Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K"})
+    @Param({
+        "F32",
+        "BF16",
+        "F16",
+        "F8_E4M3",
+        "Q8",
+        "Q8_0",
+        "Q4_0",
+        "Q5_0",
+        "Q4_K",
+        "Q5_K",
+        "Q6_K",
+        "MXFP4",
+        "NVFP4",
+        "INT4_32_F16",
+        "INT4_128_F16",
+        "INT4_ROW",
+        "INT8_128_F16",
+        "INT8_ROW"
+    })
     private WeightFormat format;
 
     @Param({"1024x4096", "4096x1024", "64x256"})

@@ -171,7 +171,8 @@ final class QuantizedUnit {
         IntVector code = byteOf(codes, shift);
         IntVector magnitude =
                 IntVector.broadcast(INTS, E2M1_MAGNITUDES)
-                        .lanewise(VectorOperators.LSHR, code.and(7).lanewise(VectorOperators.LSHL, 2))
+                        .lanewise(
+                                VectorOperators.LSHR, code.and(7).lanewise(VectorOperators.LSHL, 2))
                         .and(15);
         return magnitude.blend(magnitude.neg(), code.compare(VectorOperators.GE, 8));
     }

@@ -101,8 +101,7 @@ final class GptqMatrix extends AbstractMatrix {
             scales.floats((long) group * rows() + first, groupScales, 0, count);
             for (int i = 0; i < count; i++) {
                 rowScales[i * groups + group] = groupScales[i];
-                rowZeros[i * groups + group] =
-                        (byte) (zero(group, first + i) - (1 << (bits - 1)));
+                rowZeros[i * groups + group] = (byte) (zero(group, first + i) - (1 << (bits - 1)));
             }
         }
         for (int col = 0; col < cols(); col += perWord) {

@@ -38,7 +38,8 @@ record ScaleGrid(DType type, float[] values, int gridCols, int blockRows, int bl
             if (blockRows > 0
                     && shape[0] == Math.ceilDiv(rows, blockRows)
                     && shape[1] == Math.ceilDiv(cols, blockCols)) {
-                return new ScaleGrid(scales.dtype(), scales.floats(), (int) shape[1], blockRows, blockCols);
+                return new ScaleGrid(
+                        scales.dtype(), scales.floats(), (int) shape[1], blockRows, blockCols);
             }
             if (shape[0] == rows && shape[1] >= 1 && shape[1] <= cols) {
                 int group = groupSize(scales, cols, (int) shape[1], groupSize);

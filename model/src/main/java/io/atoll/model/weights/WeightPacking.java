@@ -224,7 +224,8 @@ public final class WeightPacking {
     }
 
     private static Optional<StoredBlocks> blocks(WeightMatrix matrix, WeightFormat format) {
-        return matrix.blocks().filter(blocks -> formatOf(blocks.type()).equals(Optional.of(format)));
+        return matrix.blocks()
+                .filter(blocks -> formatOf(blocks.type()).equals(Optional.of(format)));
     }
 
     /// Matrices below each other, read as one.

@@ -42,7 +42,8 @@ public final class WidenedWeights {
         List<String> parts = new ArrayList<>();
         namesByReason.forEach(
                 (reason, names) ->
-                        parts.add(reason + " (" + names.size() + ": " + names.getFirst() + ", ..)"));
+                        parts.add(
+                                reason + " (" + names.size() + ": " + names.getFirst() + ", ..)"));
         return parts.isEmpty() ? Optional.empty() : Optional.of(String.join("; ", parts));
     }
 }

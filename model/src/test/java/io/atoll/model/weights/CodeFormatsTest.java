@@ -144,11 +144,20 @@ class CodeFormatsTest {
             double ratio = packed.data().byteSize() / (232.0 * 320);
             assertTrue(ratio <= 1.1, "240 rows are padded, scales are 4 bytes in 107: " + ratio);
         }
-        packed(PackingMode.EXACT, WeightFormat.F8_E4M3, fp8(TENSORS, 16, 72, ".weight_scale", 16, 1));
-        packed(PackingMode.EXACT, WeightFormat.F8_E4M3, fp8(TENSORS, 16, 72, ".weight_scale", 1, 1));
+        packed(
+                PackingMode.EXACT,
+                WeightFormat.F8_E4M3,
+                fp8(TENSORS, 16, 72, ".weight_scale", 16, 1));
+        packed(
+                PackingMode.EXACT,
+                WeightFormat.F8_E4M3,
+                fp8(TENSORS, 16, 72, ".weight_scale", 1, 1));
         // Blocks that are narrower than the format's have no place in it.
         String narrow = "{'quant_method':'fp8','weight_block_size':[64,64]}";
-        packed(PackingMode.PACKED, WeightFormat.F32, fp8(narrow, 128, 128, ".weight_scale_inv", 2, 2));
+        packed(
+                PackingMode.PACKED,
+                WeightFormat.F32,
+                fp8(narrow, 128, 128, ".weight_scale_inv", 2, 2));
     }
 
     private WeightMatrix fp8(
@@ -163,7 +172,10 @@ class CodeFormatsTest {
                 config,
                 new SafetensorsWriter()
                         .add("w.weight", DType.F8_E4M3, shape(rows, cols), bytes(codes))
-                        .addF32("w" + name, shape(gridRows, gridCols), scales(gridRows * gridCols)));
+                        .addF32(
+                                "w" + name,
+                                shape(gridRows, gridCols),
+                                scales(gridRows * gridCols)));
     }
 
     @ParameterizedTest
@@ -190,7 +202,11 @@ class CodeFormatsTest {
                         TENSORS,
                         new SafetensorsWriter()
                                 .add("w.weight", DType.I8, shape(24, cols), bytes(quants))
-                                .add("w.weight_zero_point", DType.I8, shape(24, groups), bytes(zeros))
+                                .add(
+                                        "w.weight_zero_point",
+                                        DType.I8,
+                                        shape(24, groups),
+                                        bytes(zeros))
                                 .addF32("w.weight_scale", shape(24, groups), scales(24 * groups)));
         packed(PackingMode.PACKED, format, matrix);
     }
@@ -233,8 +249,7 @@ class CodeFormatsTest {
             bytes[i] &= 0xBB; // no NaN, whose bits may change
         }
         WeightMatrix stored =
-                new GgmlMatrix(
-                        "w", GgmlType.F16, 12, 64, MemorySegment.ofArray(bytes), FILE, 1f);
+                new GgmlMatrix("w", GgmlType.F16, 12, 64, MemorySegment.ofArray(bytes), FILE, 1f);
         int[] order = {2, 0, 1};
         for (PackingMode mode : PackingMode.values()) {
             packed(mode, WeightFormat.F16, stored);
@@ -260,7 +275,6 @@ class CodeFormatsTest {
     }
 
     private static MemorySegment bytes(byte... values) {
-        return MemorySegment.ofArray(
-                values);
+        return MemorySegment.ofArray(values);
     }
 }
