@@ -119,8 +119,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                 switch (layer.mixer()) {
                     case Attention a -> Stream.of(a.query(), a.key(), a.value(), a.output());
                     case DeltaNet d ->
-                            Stream.of(
-                                    d.queryKeyValue(), d.gate(), d.beta(), d.decay(), d.output());
+                            Stream.of(d.queryKeyValue(), d.gate(), d.beta(), d.decay(), d.output());
                 };
         return Stream.concat(
                 mixer,
