@@ -3,6 +3,7 @@ package io.atoll.attention.forward;
 import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.state.SequenceStates;
+import io.atoll.kernels.Kernels;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.weights.TextWeights;
@@ -28,6 +29,7 @@ public final class Forward implements AutoCloseable {
     private final Compute compute;
     private final Workspace workspace;
     private final RotaryTable rotary;
+    private final AttentionSchedule schedule;
     private final Embedding embedding;
     private final List<DecoderLayer> layers;
     private final RmsNorm finalNorm;
@@ -56,7 +58,14 @@ public final class Forward implements AutoCloseable {
             DenseWeights dense = DenseWeights.load(weights, compute, arena);
             quantizesRows = dense.quantizesRows();
             layerBytes = dense.layerBytes();
-            workspace = new Workspace(config, maxRows, maxLogitRows, compute.maxTasks(), arena);
+            // A sequence's spans are at most what its blocks hold, and one more that has begun.
+            int parts =
+                    Math.toIntExact(
+                            states.capacityTokens() / Kernels.ATTENTION_SPAN
+                                    + states.maxSequences());
+            workspace =
+                    new Workspace(config, maxRows, maxLogitRows, compute.maxTasks(), parts, arena);
+            schedule = new AttentionSchedule(config, compute.pool().threads(), parts);
             rotary = new RotaryTable(config.rope(), config.rotaryDim(), maxRows, arena);
             embedding = new Embedding(weights.embedding());
             layers = new ArrayList<>();
@@ -69,8 +78,10 @@ public final class Forward implements AutoCloseable {
                             case DenseWeights.Attention attention ->
                                     new GatedAttention(
                                             attention,
+                                            states.layout(),
                                             states.keyValues(fullLayer++),
                                             rotary,
+                                            schedule,
                                             config,
                                             workspace,
                                             compute);
@@ -142,6 +153,7 @@ public final class Forward implements AutoCloseable {
 
         compute.times().skip();
         rotary.turnTo(batch);
+        schedule.plan(batch);
         embedding.lookUp(batch, x);
         compute.times().end(Stage.EMBEDDING);
         observer.tensor("embedding", -1, x, rows, hidden);

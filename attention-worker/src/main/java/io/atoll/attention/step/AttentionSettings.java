@@ -1,5 +1,6 @@
 package io.atoll.attention.step;
 
+import io.atoll.kernels.KvFormat;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -7,22 +8,31 @@ import java.util.Optional;
 ///
 /// @param maxStepRows rows of one step, prefill and decode together
 /// @param maxSequences sequences open at once, each with its recurrent state
+/// @param maxCheckpoints states kept for sequences that begin with the same tokens, each as large as a sequence's recurrent state;
+///     0 keeps none
 /// @param maxSequenceTokens longest sequence; the model's own limit if that is shorter
-/// @param kvCapacityTokens positions whose keys and values fit, all sequences together
+/// @param kvCapacityTokens positions whose keys and values fit, all sequences and checkpoints together
+/// @param kvFormat how keys and values are kept
 /// @param threads compute threads, the calling one included
 /// @param kernels kernel family, or empty for the best that runs here
 /// @param combineTimeout longest wait for the expert replies of one layer
 public record AttentionSettings(
         int maxStepRows,
         int maxSequences,
+        int maxCheckpoints,
         int maxSequenceTokens,
         long kvCapacityTokens,
+        KvFormat kvFormat,
         int threads,
         Optional<String> kernels,
         Duration combineTimeout) {
     public AttentionSettings {
         requirePositive("maxStepRows", maxStepRows);
         requirePositive("maxSequences", maxSequences);
+        if (maxCheckpoints < 0) {
+            throw new IllegalArgumentException(
+                    "maxCheckpoints must not be negative: " + maxCheckpoints);
+        }
         requirePositive("maxSequenceTokens", maxSequenceTokens);
         requirePositive("kvCapacityTokens", kvCapacityTokens);
         requirePositive("threads", threads);
@@ -37,8 +47,10 @@ public record AttentionSettings(
         return new AttentionSettings(
                 512,
                 16,
+                16,
                 32 * 1024,
                 128 * 1024,
+                KvFormat.BF16,
                 Runtime.getRuntime().availableProcessors(),
                 Optional.empty(),
                 Duration.ofSeconds(10));

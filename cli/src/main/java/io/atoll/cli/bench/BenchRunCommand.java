@@ -202,7 +202,9 @@ public final class BenchRunCommand implements Callable<Integer> {
                         count,
                         attention.maxSequences(),
                         attention.maxSequenceTokens(),
+                        0,
                         attention.kvTokens(),
+                        attention.kvFormat(),
                         attention.combineDeadline(),
                         attention.reconnectGrace()),
                 file.expertWorkers());

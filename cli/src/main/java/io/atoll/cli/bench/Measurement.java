@@ -227,7 +227,9 @@ final class Measurement {
                         threads,
                         sequences,
                         longest,
+                        0,
                         Math.toIntExact(positions),
+                        attention.kvFormat(),
                         attention.combineDeadline(),
                         attention.reconnectGrace()),
                 file.expertWorkers());

@@ -3,6 +3,7 @@ package io.atoll.cli.conformance;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.step.AttentionSettings;
 import io.atoll.attention.step.LocalAttentionWorker;
+import io.atoll.attention.step.Opening;
 import io.atoll.attention.step.SamplingParameters;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.attention.step.StepOutcome;
@@ -11,6 +12,7 @@ import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.cli.roles.LocalExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
@@ -44,20 +46,26 @@ final class WorkerEngine implements Engine {
     }
 
     /// Experts in this process, as `atoll serve` has them.
-    static WorkerEngine withLocalExperts(Path directory, Kernels kernels) {
+    static WorkerEngine withLocalExperts(Path directory, Kernels kernels, KvFormat kvFormat) {
         return open(
                 directory,
                 kernels,
+                kvFormat,
                 (model, k, pool) -> LocalExperts.load(model, Optional.empty(), k, pool));
     }
 
     /// Experts on two expert workers, started for this engine.
-    static WorkerEngine withClusterExperts(Path directory, Kernels kernels) {
-        return open(directory, kernels, (model, _, _) -> ClusterExperts.start(model, kernels));
+    static WorkerEngine withClusterExperts(Path directory, Kernels kernels, KvFormat kvFormat) {
+        return open(
+                directory,
+                kernels,
+                kvFormat,
+                (model, _, _) -> ClusterExperts.start(model, kernels));
     }
 
     /// @param opener what it opens is closed with the engine
-    static WorkerEngine open(Path directory, Kernels kernels, ExpertsOpener opener) {
+    static WorkerEngine open(
+            Path directory, Kernels kernels, KvFormat kvFormat, ExpertsOpener opener) {
         List<AutoCloseable> opened = new ArrayList<>();
         try {
             ModelDirectory model = ModelDirectory.open(directory);
@@ -66,7 +74,7 @@ final class WorkerEngine implements Engine {
             opened.add(pool);
             RoutedExperts experts = opener.open(model, kernels, pool);
             opened.add(experts);
-            return new WorkerEngine(model, kernels, pool, experts);
+            return new WorkerEngine(model, kernels, kvFormat, pool, experts);
         } catch (RuntimeException e) {
             for (AutoCloseable each : opened.reversed()) {
                 closeAfter(e, each);
@@ -84,7 +92,11 @@ final class WorkerEngine implements Engine {
     }
 
     private WorkerEngine(
-            ModelDirectory model, Kernels kernels, ComputePool pool, RoutedExperts experts) {
+            ModelDirectory model,
+            Kernels kernels,
+            KvFormat kvFormat,
+            ComputePool pool,
+            RoutedExperts experts) {
         this.model = model;
         this.pool = pool;
         this.experts = experts;
@@ -101,8 +113,10 @@ final class WorkerEngine implements Engine {
                         new AttentionSettings(
                                 STEP_ROWS,
                                 1,
+                                0,
                                 maxTokens,
                                 maxTokens,
+                                kvFormat,
                                 pool.threads(),
                                 Optional.of(kernels.kernelClass().label()),
                                 TIMEOUT));
@@ -123,12 +137,12 @@ final class WorkerEngine implements Engine {
     public Sequence open(int maxTokens) {
         long id = nextSequence++;
         // Nothing is sampled here, so where the prompt ends does not matter.
-        worker.open(id, new SequenceOptions(1, maxTokens, SamplingParameters.GREEDY))
-                .ifPresent(
-                        failure -> {
-                            throw new EngineException("no sequence: " + failure);
-                        });
-        return new WorkerSequence(id);
+        SequenceOptions options = new SequenceOptions(1, maxTokens, SamplingParameters.GREEDY);
+        return switch (worker.open(id, options, new int[1])) {
+            case Opening.Opened _ -> new WorkerSequence(id);
+            case Opening.Refused(var failure) ->
+                    throw new EngineException("no sequence: " + failure);
+        };
     }
 
     @Override

@@ -5,6 +5,7 @@ import io.atoll.attention.moe.RemoteExpertsSettings;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.moe.RoutedModel;
 import io.atoll.attention.moe.WorkerAddress;
+import io.atoll.attention.state.SequenceStates;
 import io.atoll.attention.step.AttentionSettings;
 import io.atoll.attention.step.LocalAttentionWorker;
 import io.atoll.cluster.config.ClusterFile;
@@ -13,6 +14,7 @@ import io.atoll.expert.ExpertWorker;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
@@ -24,6 +26,9 @@ import java.util.function.UnaryOperator;
 /// An attention worker in this process and everything it stands on. Closing it closes all of that, in reverse order.
 public final class AttentionParts implements AutoCloseable {
     private static final int DEFAULT_KV_TOKENS = 65_536;
+
+    /// Choosing one to give up looks at all of them.
+    private static final int MAX_CHECKPOINTS = 4096;
 
     private final OpenedParts opened = new OpenedParts();
     private final LocalAttentionWorker worker;
@@ -142,6 +147,13 @@ public final class AttentionParts implements AutoCloseable {
                 kernels);
     }
 
+    /// As many checkpoints as the memory for them holds; one that is not 0 holds one at least.
+    private static int checkpoints(TextConfig text, AttentionSection section) {
+        long bytes = (long) section.prefixCacheMegabytes() << 20;
+        long checkpoints = bytes / Math.max(1, SequenceStates.recurrentBytes(text));
+        return bytes == 0 ? 0 : (int) Math.clamp(checkpoints, 1, MAX_CHECKPOINTS);
+    }
+
     /// Settings of 0 in the file stand for what suits the model.
     private static AttentionSettings settings(
             TextConfig text, AttentionSection section, int maxStepRows, Optional<String> kernels) {
@@ -156,11 +168,21 @@ public final class AttentionParts implements AutoCloseable {
         return new AttentionSettings(
                 maxStepRows,
                 section.maxSequences(),
+                checkpoints(text, section),
                 longest,
                 kvTokens,
+                kvFormat(section.kvFormat()),
                 ClusterOptions.threads(section.threads()),
                 kernels,
                 section.combineDeadline());
+    }
+
+    private static KvFormat kvFormat(String name) {
+        return switch (name) {
+            case "bf16" -> KvFormat.BF16;
+            case "f32" -> KvFormat.F32;
+            default -> throw new IllegalArgumentException("kv-format: " + name);
+        };
     }
 
     @Override

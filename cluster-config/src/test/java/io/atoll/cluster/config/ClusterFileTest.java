@@ -38,6 +38,7 @@ class ClusterFileTest {
                   max-sequences: 16
                   max-sequence-tokens: 0
                   kv-tokens: 0
+                  kv-format: bf16
                   combine-deadline: 30s
                   reconnect-grace: 3s
                 expert-workers: []
