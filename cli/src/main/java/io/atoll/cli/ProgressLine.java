@@ -64,7 +64,8 @@ public final class ProgressLine implements AutoCloseable {
 
     private String describe(long done, long nanos) {
         double bytesPerSecond = done / (nanos / 1e9);
-        Duration left = Duration.ofSeconds(Math.round((total - done) / Math.max(1, bytesPerSecond)));
+        Duration left =
+                Duration.ofSeconds(Math.round((total - done) / Math.max(1, bytesPerSecond)));
         return String.format(
                 Locale.ROOT,
                 "%s: %3d %%, %.1f of %.1f GB, %.2f GB/s, %d:%02d left",

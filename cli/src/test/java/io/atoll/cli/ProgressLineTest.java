@@ -17,19 +17,20 @@ class ProgressLineTest {
 
     @Test
     void logGetsALineWithRateAndTimeLeftEveryTenSeconds() {
-        try (ProgressLine line = new ProgressLine("copying", 4_000_000_000L, out, false, () -> now)) {
+        try (ProgressLine line =
+                new ProgressLine("copying", 4_000_000_000L, out, false, () -> now)) {
             for (int second = 1; second <= 12; second++) {
                 now = second * SECOND;
                 line.update(100_000_000L * second);
             }
         }
-        assertEquals(
-                "copying:  25 %, 1.0 of 4.0 GB, 0.10 GB/s, 0:30 left", printed().strip());
+        assertEquals("copying:  25 %, 1.0 of 4.0 GB, 0.10 GB/s, 0:30 left", printed().strip());
     }
 
     @Test
     void terminalLineIsWrittenOverAndGoesAwayAtTheEnd() {
-        try (ProgressLine line = new ProgressLine("copying", 4_000_000_000L, out, true, () -> now)) {
+        try (ProgressLine line =
+                new ProgressLine("copying", 4_000_000_000L, out, true, () -> now)) {
             now = SECOND;
             line.update(1_000_000_000L);
             now = 2 * SECOND;

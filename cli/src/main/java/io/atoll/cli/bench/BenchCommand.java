@@ -18,7 +18,6 @@ public final class BenchCommand implements Runnable {
     public void run() {
         throw new ParameterException(
                 command.commandLine(),
-                "which measurement? One of "
-                        + String.join(", ", command.subcommands().keySet()));
+                "which measurement? One of " + String.join(", ", command.subcommands().keySet()));
     }
 }

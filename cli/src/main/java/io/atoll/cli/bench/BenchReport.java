@@ -203,9 +203,7 @@ record BenchReport(
             put(one, "generated_tokens_per_second", row.generationRate);
             one.put("weight_bytes_per_token", row.weightBytes)
                     .put("weight_bytes_per_second", row.bytesPerSecond())
-                    .put(
-                            "share_of_read_speed",
-                            row.bytesPerSecond() / readBytesPerSecond.median());
+                    .put("share_of_read_speed", row.bytesPerSecond() / readBytesPerSecond.median());
             ObjectNode stages = one.putObject("step_nanos");
             row.stageNanos.forEach((stage, nanos) -> stages.put(name(stage), nanos));
         }

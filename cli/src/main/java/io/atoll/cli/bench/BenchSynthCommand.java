@@ -22,7 +22,8 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "synth",
         description = {
-            "Write a GGUF file of random weights in the sizes and the Q4_K_M type mix of a release.",
+            "Write a GGUF file of random weights in the sizes and the Q4_K_M type mix of a"
+                    + " release.",
             "It answers nonsense at the speed of the real model; llama.cpp loads it, too."
         },
         footer = {
@@ -99,10 +100,7 @@ public final class BenchSynthCommand implements Callable<Integer> {
         SyntheticShape release =
                 SyntheticShape.named(shapeName)
                         .orElseThrow(
-                                () ->
-                                        usage(
-                                                "--shape must be 35b, 122b or 397b, not "
-                                                        + shapeName));
+                                () -> usage("--shape must be 35b, 122b or 397b, not " + shapeName));
         try {
             return release.cut(
                     layers.orElse(release.layers()),
@@ -132,8 +130,7 @@ public final class BenchSynthCommand implements Callable<Integer> {
     private void write(SyntheticModel model, Path directory) throws IOException {
         Path partial = directory.resolve(target.getFileName() + ".partial");
         partial.toFile().deleteOnExit(); // an interrupted run leaves nothing
-        try (ProgressLine progress =
-                ProgressLine.ofBytes("writing " + target, model.fileBytes())) {
+        try (ProgressLine progress = ProgressLine.ofBytes("writing " + target, model.fileBytes())) {
             model.write(partial, progress::update);
             Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {

@@ -43,11 +43,21 @@ class BenchCommandTest {
     }
 
     @Test
-    void synthWritesAModelThatOpensAndLeavesNothingElse(@TempDir Path directory) throws IOException {
+    void synthWritesAModelThatOpensAndLeavesNothingElse(@TempDir Path directory)
+            throws IOException {
         Path file = directory.resolve("cut.gguf");
         String[] arguments = {
-            "bench", "synth", "--shape", "35b", "--layers", "1", "--vocab", "1024", "--experts",
-            "8", file.toString()
+            "bench",
+            "synth",
+            "--shape",
+            "35b",
+            "--layers",
+            "1",
+            "--vocab",
+            "1024",
+            "--experts",
+            "8",
+            file.toString()
         };
         assertEquals(0, run(arguments), errors.toString());
         try (ModelDirectory model = ModelDirectory.open(file)) {

@@ -95,8 +95,7 @@ abstract sealed class RandomBlocks implements GgufWriter.Contents {
             int pattern = target[block] & (PATTERNS - 1);
             SHORTS.set(target, block, scale);
             SHORTS.set(target, block + 2, minimum);
-            System.arraycopy(
-                    patterns, pattern * SCALE_BYTES, target, block + SCALES, SCALE_BYTES);
+            System.arraycopy(patterns, pattern * SCALE_BYTES, target, block + SCALES, SCALE_BYTES);
         }
     }
 
@@ -123,8 +122,7 @@ abstract sealed class RandomBlocks implements GgufWriter.Contents {
         @Override
         void writeScales(byte[] target, int block) {
             int pattern = target[block + SCALE] & (PATTERNS - 1);
-            System.arraycopy(
-                    patterns, pattern * SCALE_BYTES, target, block + SCALES, SCALE_BYTES);
+            System.arraycopy(patterns, pattern * SCALE_BYTES, target, block + SCALES, SCALE_BYTES);
             SHORTS.set(target, block + SCALE, scale);
         }
     }

@@ -132,8 +132,7 @@ public final class SyntheticModel {
 
     private void layer(String block, int layer) {
         int hidden = shape.hidden();
-        GgmlType better =
-                moreBits(layer, shape.layers()) ? GgmlType.Q6_K : GgmlType.Q4_K;
+        GgmlType better = moreBits(layer, shape.layers()) ? GgmlType.Q6_K : GgmlType.Q4_K;
         vector(block + "attn_norm.weight", 0.9, 1.1, hidden);
         if (shape.isAttention(layer)) {
             attention(block, better);

@@ -169,7 +169,8 @@ public record SyntheticShape(
 
     private static void multiple(String what, int value, int of) {
         if (of <= 0 || value <= 0 || value % of != 0) {
-            throw new IllegalArgumentException(what + " must be a multiple of " + of + ": " + value);
+            throw new IllegalArgumentException(
+                    what + " must be a multiple of " + of + ": " + value);
         }
     }
 }

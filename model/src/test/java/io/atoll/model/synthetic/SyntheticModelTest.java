@@ -74,7 +74,8 @@ class SyntheticModelTest {
         Recording recording = new Recording();
         try (ModelDirectory model = ModelDirectory.open(file);
                 Tokenizer tokenizer = model.tokenizer();
-                Reference reference = Reference.open(model, KernelLibrary.select(Optional.empty()));
+                Reference reference =
+                        Reference.open(model, KernelLibrary.select(Optional.empty()));
                 Session session = reference.session()) {
             int[] prompt = tokenizer.encode("Ein Satz, der keinen Sinn ergibt: дом 书 42.\n");
             assertTrue(prompt.length >= 10, "prompt of " + prompt.length);
@@ -196,7 +197,12 @@ class SyntheticModelTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"8, 0 3 6 7", "4, 2 3", "2, 1", "40, 0 1 2 3 4 7 10 13 16 19 22 25 28 31 34 35 36 37 38 39"})
+    @CsvSource({
+        "8, 0 3 6 7",
+        "4, 2 3",
+        "2, 1",
+        "40, 0 1 2 3 4 7 10 13 16 19 22 25 28 31 34 35 36 37 38 39"
+    })
     void moreBitsGoToTheLayersThatTheQuantiserPicks(int layers, String expected) {
         List<String> picked = new ArrayList<>();
         for (int layer = 0; layer < layers; layer++) {
@@ -216,7 +222,6 @@ class SyntheticModelTest {
                 IllegalArgumentException.class,
                 () -> out.tensor("half a block", GgmlType.Q4_K, none, 4, 128));
         out.tensor("t", GgmlType.F32, none, 4);
-        assertThrows(
-                IllegalArgumentException.class, () -> out.tensor("t", GgmlType.F32, none, 4));
+        assertThrows(IllegalArgumentException.class, () -> out.tensor("t", GgmlType.F32, none, 4));
     }
 }
