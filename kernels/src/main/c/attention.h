@@ -279,16 +279,48 @@ INLINE void merge_values(float *o, const float *part, int32_t n, float keep, flo
 
 /* ---- segments and spans ---- */
 
+/* The keys or values that are needed after those of this position: a block's lines lie in several pages, which the
+ * processor's own prefetching does not follow. */
+struct ahead {
+    const char *next;
+    size_t bytes;
+    int32_t calls, call;
+};
+
+INLINE struct ahead look_ahead(const struct queries *s, int32_t position, int32_t row) {
+    const struct cache *c = s->cache;
+    const struct ahead none = {NULL, 0, 1, 0};
+    if (position >= s->length + s->rows - 1) {
+        return none;
+    }
+    const int32_t tiles = s->heads / HEADS + s->heads % HEADS;
+    const size_t bytes = (size_t)cache_run(c, position, SEGMENT) * c->head_dim * c->tiles->element;
+    const struct ahead block = {cache_rows(c, position, row), bytes, s->rows * tiles, 0};
+    return block;
+}
+
+/* Asks for the next part of a block, an equal one with each tile. */
+INLINE void fetch_ahead(struct ahead *a) {
+    const size_t begin = a->bytes * a->call / a->calls, end = a->bytes * (a->call + 1) / a->calls;
+    for (size_t at = begin; at < end; at += 64) {
+        __builtin_prefetch(a->next + at, 0, 2);
+    }
+    a->call++;
+}
+
 /* All queries meet the keys of one block before the next block is read. */
 static void segment_scores(const struct queries *s, int32_t begin, int32_t end) {
     const int32_t n = s->cache->head_dim;
     for (int32_t position = begin, run; position < end; position += run) {
         run = cache_run(s->cache, position, end - position);
+        const int last = position + run >= end;
+        struct ahead ahead = look_ahead(s, last ? begin : position + run, last ? s->cache->kv_heads + s->kv_head : s->kv_head);
         const void *keys = cache_rows(s->cache, position, s->kv_head);
         for (int32_t r = 0; r < s->rows; r++) {
             const int32_t visible = s->length + r - position, count = visible < run ? visible : run;
             for (int32_t h = 0; h < s->heads && count > 0;) {
                 const int one = s->heads - h < HEADS;
+                fetch_ahead(&ahead);
                 s->cache->tiles->dots[one ? ONE : MANY](s->scores + r * s->heads + h,
                                                         s->q + r * s->stride + (size_t)h * n, keys, n, s->scale,
                                                         position - begin, count);
@@ -300,15 +332,17 @@ static void segment_scores(const struct queries *s, int32_t begin, int32_t end) 
 
 /* The same with values. */
 static void segment_values(const struct queries *s, int32_t begin, int32_t end) {
-    const int32_t n = s->cache->head_dim;
+    const int32_t n = s->cache->head_dim, values_row = s->cache->kv_heads + s->kv_head;
     for (int32_t position = begin, run; position < end; position += run) {
         run = cache_run(s->cache, position, end - position);
-        const void *values = cache_rows(s->cache, position, s->cache->kv_heads + s->kv_head);
+        struct ahead ahead = look_ahead(s, position + run, position + run >= end ? s->kv_head : values_row);
+        const void *values = cache_rows(s->cache, position, values_row);
         for (int32_t r = 0; r < s->rows; r++) {
             const int32_t visible = s->length + r - position, count = visible < run ? visible : run;
             for (int32_t h = 0; h < s->heads && count > 0;) {
                 const int one = s->heads - h < HEADS;
                 const int32_t query = r * s->heads + h;
+                fetch_ahead(&ahead);
                 s->cache->tiles->values[one ? ONE : MANY](s->scores + query, s->segment_o + (size_t)query * n, values, n,
                                                           position - begin, count);
                 h += one ? 1 : HEADS;

@@ -79,7 +79,7 @@ class AttentionParityTest {
                 int headBegin,
                 int headEnd) {
             kernels.attention(
-                    q.asSlice(4 * first * rowFloats()),
+                    q.asSlice(4L * first * rowFloats()),
                     count,
                     layout(),
                     cache.pool(),
@@ -87,7 +87,7 @@ class AttentionParityTest {
                     length + first,
                     heads,
                     SCALE,
-                    out.asSlice(4 * first * rowFloats()),
+                    out.asSlice(4L * first * rowFloats()),
                     scratch(arena),
                     headBegin,
                     headEnd);
@@ -189,7 +189,7 @@ class AttentionParityTest {
                     MemorySegment parts = uniform(arena, random, spans * partFloats);
                     for (int span = spans - 1; span >= 0; span--) {
                         int cut = random.nextInt(c.heads() + 1);
-                        MemorySegment part = parts.asSlice(4 * span * partFloats, 4 * partFloats);
+                        MemorySegment part = parts.asSlice(4L * span * partFloats, 4 * partFloats);
                         attendSpan(kernels, arena, c, span, part, 0, cut);
                         attendSpan(kernels, arena, c, span, part, cut, c.heads());
                     }

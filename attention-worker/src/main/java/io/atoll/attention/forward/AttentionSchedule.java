@@ -83,7 +83,7 @@ final class AttentionSchedule {
         int together = Math.max(1, Kernels.ATTENTION_QUERIES / group);
         int rowsPerPiece =
                 Math.clamp(
-                        (long) batch.rows() * keyValueHeads / (threads * PIECES_PER_THREAD),
+                        (long) batch.rows() * keyValueHeads / ((long) threads * PIECES_PER_THREAD),
                         1,
                         together);
         for (StepBatch.Part part : batch.parts()) {

@@ -40,7 +40,7 @@ public class ScalarAttention {
             MemorySegment out,
             MemorySegment scratch) {
         int n = cache.layout().headDim();
-        long spanValues = ATTENTION_SEGMENT + n;
+        long spanValues = (long) ATTENTION_SEGMENT + n;
         long spanMax = spanValues + n;
         float max = 0f;
         float sum = 0f;
