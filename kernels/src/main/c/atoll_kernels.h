@@ -10,6 +10,8 @@
 enum operation {
     MAT_MUL_F32,
     MAT_MUL_BF16,
+    MAT_MUL_F16,
+    MAT_MUL_F8,
     MAT_MUL_QUANTIZED,
     QUANTIZE_ROWS,
     RMS_NORM,

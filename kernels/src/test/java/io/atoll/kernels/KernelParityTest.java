@@ -71,10 +71,15 @@ final class KernelParityTest {
     @MethodSource("fast")
     void floatProductsAreTheScalarOnes(Kernels fast) {
         cases(
-                60,
+                120,
                 (arena, random) -> {
-                    WeightFormat format =
-                            random.nextBoolean() ? WeightFormat.F32 : WeightFormat.BF16;
+                    List<WeightFormat> formats =
+                            List.of(
+                                    WeightFormat.F32,
+                                    WeightFormat.BF16,
+                                    WeightFormat.F16,
+                                    WeightFormat.F8_E4M3);
+                    WeightFormat format = formats.get(random.nextInt(formats.size()));
                     int outputs = 1 + random.nextInt(200);
                     int cols =
                             random.nextInt(10) == 0 ? 1000 + random.nextInt(1200) : length(random);
