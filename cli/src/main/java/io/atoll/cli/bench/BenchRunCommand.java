@@ -41,9 +41,7 @@ public final class BenchRunCommand implements Callable<Integer> {
 
     @Spec private CommandSpec command;
 
-    @Parameters(
-            paramLabel = "MODEL",
-            description = "Directory of the checkpoint, or a GGUF file.")
+    @Parameters(paramLabel = "MODEL", description = "Directory of the checkpoint, or a GGUF file.")
     private Path model;
 
     @Option(
@@ -141,8 +139,7 @@ public final class BenchRunCommand implements Callable<Integer> {
                                 cases(file),
                                 inRange("--generate", generate, 1, 1 << 20),
                                 inRange("--repeat", repeat, 1, 1000),
-                                Duration.ofSeconds(
-                                        inRange("--warm-up", warmUpSeconds, 0, 86_400))),
+                                Duration.ofSeconds(inRange("--warm-up", warmUpSeconds, 0, 86_400))),
                         System.err::println);
         BenchReport report = measurement.run();
         System.out.println(json ? report.json() : report.text(stages));
@@ -198,6 +195,8 @@ public final class BenchRunCommand implements Callable<Integer> {
                 file.model(),
                 file.kernels(),
                 file.expertFormat(),
+                file.packCache(),
+                file.packCacheBytes(),
                 file.coordinator(),
                 new AttentionSection(
                         attention.listen(),

@@ -124,6 +124,8 @@ final class Measurement {
                 file.model(),
                 file.kernels(),
                 file.expertFormat(),
+                file.packCache(),
+                file.packCacheBytes(),
                 file.coordinator(),
                 file.attentionWorker(),
                 sections);
@@ -215,6 +217,8 @@ final class Measurement {
                 file.model(),
                 file.kernels(),
                 file.expertFormat(),
+                file.packCache(),
+                file.packCacheBytes(),
                 file.coordinator(),
                 new AttentionSection(
                         attention.listen(),
