@@ -3,6 +3,7 @@ package io.atoll.cli;
 import io.atoll.cli.bench.BenchCommand;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.conformance.ConformanceCommand;
+import io.atoll.cli.pack.PackCommand;
 import io.atoll.cli.roles.AttentionWorkerCommand;
 import io.atoll.cli.roles.CoordinatorCommand;
 import io.atoll.cli.roles.ExpertWorkerCommand;
@@ -33,6 +34,7 @@ import picocli.CommandLine.ParameterException;
             ExpertWorkerCommand.class,
             ChatCommand.class,
             GenerateCommand.class,
+            PackCommand.class,
             ConformanceCommand.class,
             BenchCommand.class,
             DemoCommand.class,

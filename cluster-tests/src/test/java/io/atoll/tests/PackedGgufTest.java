@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.atoll.cli.roles.ExpertRows;
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.store.ResidentExperts;
+import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.WeightFormat;
@@ -49,7 +50,8 @@ class PackedGgufTest {
         ExpertShard shard = ExpertShard.parse("2:3-4;7:31", 8, 32);
         try (ModelDirectory model = ModelDirectory.open(write(GgmlType.Q4_K));
                 ResidentExperts experts =
-                        ResidentExperts.load(model.textWeights(), shard, Optional.empty())) {
+                        ResidentExperts.load(
+                                model.textWeights(), shard, Optional.empty(), new ComputePool(1))) {
             assertTrue(experts.takesQuantizedRows());
             assertEquals(Set.of(WeightFormat.Q4_K, WeightFormat.Q8_0), experts.formats());
             long one = PackedMatrix.bytes(WeightFormat.Q4_K, 64, 256);

@@ -1,11 +1,13 @@
 package io.atoll.expert;
 
+import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.batch.BatchLoop;
 import io.atoll.expert.batch.DispatchQueue;
 import io.atoll.expert.batch.ExpertEngine;
 import io.atoll.expert.service.ExpertService;
 import io.atoll.expert.service.WorkerIdentity;
 import io.atoll.expert.store.ExpertStore;
+import io.atoll.expert.store.PackedExpert;
 import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
@@ -48,11 +50,15 @@ public final class ExpertWorker implements AutoCloseable {
     ///
     /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
     public static ExpertWorker open(ExpertWorkerSettings settings) {
-        try (ModelDirectory model = ModelDirectory.open(settings.modelPath())) {
+        ModelDirectory model = ModelDirectory.open(settings.modelPath());
+        try (ComputePool loaders = new ComputePool(settings.threads())) {
             long begin = System.nanoTime();
             ResidentExperts store =
                     ResidentExperts.load(
-                            model.textWeights(), settings.shard(), settings.weightFormat());
+                            model.textWeights(),
+                            settings.shard(),
+                            settings.weightFormat(),
+                            loaders);
             LOG.info(
                     "{} holds {} experts ({}), {} MiB as {}, loaded in {} ms",
                     settings.name(),
@@ -62,11 +68,54 @@ public final class ExpertWorker implements AutoCloseable {
                     store.formats(),
                     (System.nanoTime() - begin) / 1_000_000);
             try {
-                return over(settings, store, model.modelDigest());
+                String digest = model.modelDigest();
+                if (model.pack().isPresent()) {
+                    return over(settings, new LentExperts(store, model), digest);
+                }
+                model.close();
+                return over(settings, store, digest);
             } catch (RuntimeException e) {
                 store.close();
                 throw e;
             }
+        } catch (RuntimeException | Error e) {
+            model.close();
+            throw e;
+        }
+    }
+
+    /// Experts that lie in a mapped pack, which has to stay open as long as they are used.
+    private record LentExperts(ResidentExperts experts, ModelDirectory pack)
+            implements ExpertStore {
+        @Override
+        public ExpertShard shard() {
+            return experts.shard();
+        }
+
+        @Override
+        public int hidden() {
+            return experts.hidden();
+        }
+
+        @Override
+        public int intermediate() {
+            return experts.intermediate();
+        }
+
+        @Override
+        public boolean takesQuantizedRows() {
+            return experts.takesQuantizedRows();
+        }
+
+        @Override
+        public PackedExpert expert(int layer, int expert) {
+            return experts.expert(layer, expert);
+        }
+
+        @Override
+        public void close() {
+            experts.close();
+            pack.close();
         }
     }
 

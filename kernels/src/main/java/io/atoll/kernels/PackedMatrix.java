@@ -18,6 +18,9 @@ import java.lang.foreign.MemorySegment;
 /// @param rows outputs
 /// @param cols inputs; a multiple of [WeightFormat#columnMultiple]
 public record PackedMatrix(MemorySegment data, WeightFormat format, int rows, int cols) {
+    /// What the address of [#data] is a multiple of.
+    public static final long ALIGNMENT = 64;
+
     public PackedMatrix {
         if (rows <= 0 || cols <= 0) {
             throw new IllegalArgumentException("empty matrix: " + rows + " x " + cols);

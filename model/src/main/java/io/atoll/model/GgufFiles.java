@@ -1,11 +1,16 @@
 package io.atoll.model;
 
+import io.atoll.model.config.ConfigWriter;
 import io.atoll.model.config.GenerationConfig;
 import io.atoll.model.config.ModelConfig;
 import io.atoll.model.gguf.GgufModel;
 import io.atoll.model.quant.WeightStore;
+import io.atoll.model.tokenizer.GgufVocabulary;
 import io.atoll.model.tokenizer.Tokenizer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Map;
+import java.util.TreeMap;
 
 /// A text model in a GGUF file, or in all parts of a split one, which hold configuration, vocabulary and template, too.
 final class GgufFiles implements ModelFiles {
@@ -67,6 +72,29 @@ final class GgufFiles implements ModelFiles {
     public synchronized String digest() {
         checkOpen();
         return ModelDigest.of(config.text(), model.file());
+    }
+
+    /// In the form of a release. A file without a vocabulary has no tokenizer here, either.
+    @Override
+    public synchronized Map<String, byte[]> texts() {
+        checkOpen();
+        Map<String, byte[]> texts = new TreeMap<>();
+        texts.put("config.json", ConfigWriter.config(config.text()));
+        texts.put("generation_config.json", ConfigWriter.generation(generationConfig()));
+        if (model.file().metadata().contains("tokenizer.ggml.tokens")) {
+            texts.put(
+                    "tokenizer.json",
+                    GgufVocabulary.of(model.file().metadata())
+                            .tokenizerJson()
+                            .getBytes(StandardCharsets.UTF_8));
+        }
+        model.chatTemplate()
+                .ifPresent(
+                        template ->
+                                texts.put(
+                                        "chat_template.jinja",
+                                        template.getBytes(StandardCharsets.UTF_8)));
+        return texts;
     }
 
     private void checkOpen() {

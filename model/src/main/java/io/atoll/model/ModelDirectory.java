@@ -3,14 +3,17 @@ package io.atoll.model;
 import io.atoll.model.checkpoint.Checkpoint;
 import io.atoll.model.config.GenerationConfig;
 import io.atoll.model.config.ModelConfig;
+import io.atoll.model.pack.PackSource;
+import io.atoll.model.pack.PackWeights;
 import io.atoll.model.quant.WeightStore;
 import io.atoll.model.tokenizer.Tokenizer;
 import io.atoll.model.weights.TextWeights;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /// A model as it lies on disk: a directory in the layout of a release (`config.json`, safetensors files, tokenizer and chat
-/// template), or a GGUF file, which has all of these inside.
+/// template), a GGUF file, which has all of these inside, or a pack of either ([io.atoll.model.pack]).
 ///
 /// Opening it reads only the configuration, so that a coordinator needs no weights of a release on its disk and an expert
 /// worker no tokenizer; whatever is missing is reported when it is asked for. (A GGUF file is one thing: it must be whole.)
@@ -29,7 +32,11 @@ public final class ModelDirectory implements AutoCloseable {
     /// @throws ModelDirectoryException if there is neither a directory nor a file
     /// @throws io.atoll.model.config.ConfigException if the configuration is missing, damaged or of another architecture
     /// @throws io.atoll.model.gguf.GgufException if a file is no GGUF file, damaged, or of another architecture
+    /// @throws io.atoll.model.pack.PackException if a pack is damaged or not finished
     public static ModelDirectory open(Path path) {
+        if (Files.isDirectory(path) && PackWeights.isPack(path)) {
+            return new ModelDirectory(path, new PackFiles(path));
+        }
         if (Files.isDirectory(path)) {
             return new ModelDirectory(path, new ReleaseFiles(path));
         }
@@ -63,7 +70,7 @@ public final class ModelDirectory implements AutoCloseable {
     /// The tensors of a release as its files store them; the same object at every call.
     ///
     /// @throws io.atoll.model.checkpoint.CheckpointException if there are none, or their index is damaged
-    /// @throws ModelDirectoryException if this is a GGUF file
+    /// @throws ModelDirectoryException if this is no release
     public Checkpoint checkpoint() {
         return release("safetensors files").checkpoint();
     }
@@ -82,7 +89,7 @@ public final class ModelDirectory implements AutoCloseable {
 
     /// Path of `tokenizer.json`. To encode and decode, [#tokenizer()] serves every kind of model.
     ///
-    /// @throws ModelDirectoryException if it is missing, or this is a GGUF file
+    /// @throws ModelDirectoryException if it is missing, or this is no release
     public Path tokenizerFile() {
         return release("tokenizer.json").tokenizerFile();
     }
@@ -115,6 +122,25 @@ public final class ModelDirectory implements AutoCloseable {
         return files.digest();
     }
 
+    /// This model as something to be packed.
+    ///
+    /// @throws io.atoll.model.config.ModelFileException if a small file cannot be read, or this is a pack already
+    public PackSource packSource() {
+        pack().ifPresent(
+                        pack -> {
+                            throw new ModelDirectoryException(
+                                    path,
+                                    "model",
+                                    "is a pack already, of the model " + pack.modelDigest());
+                        });
+        return new PackSource(name(), textWeights(), this::modelDigest, files.texts());
+    }
+
+    /// The pack, if this is one.
+    public Optional<PackWeights> pack() {
+        return files instanceof PackFiles pack ? Optional.of(pack.weights()) : Optional.empty();
+    }
+
     @Override
     public void close() {
         files.close();
@@ -125,6 +151,6 @@ public final class ModelDirectory implements AutoCloseable {
             return release;
         }
         throw new ModelDirectoryException(
-                path, wanted, "a GGUF file has none; this needs a release's directory");
+                path, wanted, "only a release's directory has it; this is a GGUF file or a pack");
     }
 }

@@ -4,6 +4,7 @@ import io.atoll.model.config.GenerationConfig;
 import io.atoll.model.config.ModelConfig;
 import io.atoll.model.quant.WeightStore;
 import io.atoll.model.tokenizer.Tokenizer;
+import java.util.Map;
 
 /// One layout of a model on disk: what [ModelDirectory] needs of it. Owns its mapped files.
 interface ModelFiles extends AutoCloseable {
@@ -21,6 +22,9 @@ interface ModelFiles extends AutoCloseable {
     String chatTemplate();
 
     String digest();
+
+    /// The small files of a release (configuration, tokenizer, template) by their names, or the same in that form.
+    Map<String, byte[]> texts();
 
     @Override
     void close();

@@ -13,11 +13,27 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 
 /// The layout of a release: a directory with `config.json`, safetensors files, tokenizer and chat template.
 final class ReleaseFiles implements ModelFiles {
+    /// Where a chat template can be, in the order of preference.
+    static final List<String> TEMPLATES = List.of("chat_template.jinja", "tokenizer_config.json");
+
     private static final long MAX_TEXT_BYTES = 16L << 20;
+    private static final long MAX_TOKENIZER_BYTES = 256L << 20;
+    private static final List<String> TEXTS =
+            List.of(
+                    "config.json",
+                    "generation_config.json",
+                    "tokenizer.json",
+                    "tokenizer_config.json",
+                    "chat_template.jinja",
+                    "preprocessor_config.json",
+                    "video_preprocessor_config.json");
 
     private final Path path;
     private final ModelConfig config;
@@ -114,6 +130,32 @@ final class ReleaseFiles implements ModelFiles {
     @Override
     public String digest() {
         return ModelDigest.of(config.text(), quantization, checkpoint());
+    }
+
+    /// Those that are there.
+    @Override
+    public Map<String, byte[]> texts() {
+        Map<String, byte[]> texts = new TreeMap<>();
+        for (String name : TEXTS) {
+            Path file = path.resolve(name);
+            if (Files.isRegularFile(file)) {
+                try {
+                    if (Files.size(file) > MAX_TOKENIZER_BYTES) {
+                        throw new ModelDirectoryException(
+                                path,
+                                name,
+                                "is too large: "
+                                        + Files.size(file)
+                                        + " bytes, at most "
+                                        + MAX_TOKENIZER_BYTES);
+                    }
+                    texts.put(name, Files.readAllBytes(file));
+                } catch (IOException e) {
+                    throw new ModelDirectoryException(path, name, "cannot be read: " + e, e);
+                }
+            }
+        }
+        return texts;
     }
 
     @Override

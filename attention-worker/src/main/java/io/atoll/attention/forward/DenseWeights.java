@@ -27,7 +27,7 @@ import org.slf4j.LoggerFactory;
 /// Matrices of a few outputs that decide over everything behind them (router, gates of the delta rule and of the shared expert) are
 /// always f32 or BF16, so that their rows are not rounded: they are a hundredth of the weights.
 ///
-/// The memory belongs to the arena it was loaded into.
+/// The memory belongs to the arena it was loaded into; what a pack holds ready stays in its mapped files.
 ///
 /// @param finalNorm f32 `[hidden]`
 /// @param lmHead `[vocabSize, hidden]`
@@ -113,7 +113,9 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                                                 + " size: {}",
                                         weights.source(),
                                         summary));
-        return new DenseWeights(List.of(layers), vector(arena, weights.finalNorm()), head[0]);
+        MemorySegment finalNorm = vector(arena, weights.finalNorm());
+        weights.releasePages();
+        return new DenseWeights(List.of(layers), finalNorm, head[0]);
     }
 
     /// Packs matrices `[out, in]` below each other.
@@ -175,7 +177,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
 
     private static DeltaNet loadDeltaNet(
             MixerWeights.DeltaNet deltaNet, Packer packer, Arena arena) {
-        Optional<ReorderedMatrix> stored = columnsToLeave(deltaNet.output());
+        Optional<ReorderedMatrix> stored = WeightPacking.columnsToLeave(deltaNet.output());
         return new DeltaNet(
                 packer.pack(PackingMode.PACKED, deltaNet.queryKeyValue()),
                 packer.pack(PackingMode.PACKED, deltaNet.gate()),
@@ -189,17 +191,6 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                         PackingMode.PACKED,
                         stored.map(ReorderedMatrix::source).orElse(deltaNet.output())),
                 stored.map(DenseWeights::places));
-    }
-
-    /// The output projection, if it is stored in blocks along its rows and its columns would have to be moved. A block of 256 columns
-    /// spans several heads and cannot be cut, so the columns stay, and the heads of each row that meets them are moved instead.
-    private static Optional<ReorderedMatrix> columnsToLeave(WeightMatrix output) {
-        return output instanceof ReorderedMatrix reordered
-                        && reordered.axis() == ReorderedMatrix.Axis.COLUMNS
-                        && WeightPacking.format(PackingMode.PACKED, List.of(reordered.source()))
-                                .takesQuantizedRows()
-                ? Optional.of(reordered)
-                : Optional.empty();
     }
 
     /// Where the file has each value head.

@@ -170,7 +170,8 @@ class RemoteExpertsTest {
                             ResidentExperts.load(
                                     model.textWeights(),
                                     ExpertShard.parse(layer + ":*", LAYERS, EXPERTS),
-                                    format);
+                                    format,
+                                    new ComputePool(1));
                     ComputePool pool = new ComputePool(2);
                     ExpertEngine engine = new ExpertEngine(store, KERNELS, pool, 20)) {
                 engine.begin(layer);

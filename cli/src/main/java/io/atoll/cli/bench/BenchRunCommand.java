@@ -196,6 +196,8 @@ public final class BenchRunCommand implements Callable<Integer> {
                 file.model(),
                 file.kernels(),
                 file.expertFormat(),
+                file.packCache(),
+                file.packCacheBytes(),
                 file.coordinator(),
                 new AttentionSection(
                         attention.listen(),

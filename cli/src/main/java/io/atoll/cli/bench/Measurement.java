@@ -130,6 +130,8 @@ final class Measurement {
                 file.model(),
                 file.kernels(),
                 file.expertFormat(),
+                file.packCache(),
+                file.packCacheBytes(),
                 file.coordinator(),
                 file.attentionWorker(),
                 sections);
@@ -221,6 +223,8 @@ final class Measurement {
                 file.model(),
                 file.kernels(),
                 file.expertFormat(),
+                file.packCache(),
+                file.packCacheBytes(),
                 file.coordinator(),
                 new AttentionSection(
                         attention.listen(),

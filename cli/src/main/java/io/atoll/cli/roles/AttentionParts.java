@@ -46,11 +46,16 @@ public final class AttentionParts implements AutoCloseable {
             ComputePool pool =
                     opened.add(new ComputePool(ClusterOptions.threads(section.threads())));
             String modelDigest = model.modelDigest();
+            ModelDirectory weights =
+                    CachedPack.dense(model, file, local)
+                            .map(opened::add)
+                            .map(CachedPack::model)
+                            .orElse(model);
             RoutedExperts held =
                     opened.add(
                             local
                                     ? LocalExperts.load(
-                                            model,
+                                            weights,
                                             file.expertFormat().map(_ -> WeightFormat.Q8),
                                             kernels,
                                             pool)
@@ -59,7 +64,7 @@ public final class AttentionParts implements AutoCloseable {
             worker =
                     opened.add(
                             new LocalAttentionWorker(
-                                    model.textWeights(),
+                                    weights.textWeights(),
                                     modelDigest,
                                     vocabularySize,
                                     experts,

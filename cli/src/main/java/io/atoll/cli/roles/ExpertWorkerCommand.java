@@ -77,12 +77,25 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
         ClusterFile file = options.file();
         Path model = options.model(file);
         ExpertWorkerSection section = section(file);
+        ExpertShard shard = shard(file, section, model);
+        boolean rounded = weightFormat(file).isPresent();
+        Optional<CachedPack> pack = CachedPack.experts(model, file, rounded, shard);
+        try {
+            return serve(
+                    file, section, pack.map(cached -> cached.model().path()).orElse(model), shard);
+        } finally {
+            pack.ifPresent(CachedPack::close);
+        }
+    }
+
+    private int serve(ClusterFile file, ExpertWorkerSection section, Path model, ExpertShard shard)
+            throws Exception {
         ExpertWorkerSettings settings =
                 new ExpertWorkerSettings(
                         name,
                         clusterId.orElse(file.clusterId()),
                         model,
-                        shard(file, section, model),
+                        shard,
                         section.address().host(),
                         section.address().port(),
                         options.kernels(file),

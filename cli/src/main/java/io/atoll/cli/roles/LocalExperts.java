@@ -29,7 +29,7 @@ public final class LocalExperts implements RoutedExperts {
     private Arena sumsArena = Arena.ofShared();
     private MemorySegment sums = MemorySegment.NULL; // int64 [rows, hidden]
 
-    /// Loads every expert of a model.
+    /// Loads every expert of a model, which has to stay open if it is a pack.
     ///
     /// @param format to hold them in; empty keeps the checkpoint's values
     /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
@@ -41,7 +41,7 @@ public final class LocalExperts implements RoutedExperts {
         TextConfig text = model.config().text();
         ExpertShard all = ExpertShard.all(text.layerCount(), text.experts());
         return new LocalExperts(
-                ResidentExperts.load(model.textWeights(), all, format),
+                ResidentExperts.load(model.textWeights(), all, format, pool),
                 kernels,
                 pool,
                 text.expertsPerToken());

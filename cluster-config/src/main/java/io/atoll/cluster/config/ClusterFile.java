@@ -48,9 +48,12 @@ import java.util.stream.Collectors;
 /// ```
 ///
 /// @param clusterId processes of different clusters refuse each other
-/// @param model directory of the checkpoint, or a GGUF file; a process may be given another with `--model`
+/// @param model directory of the checkpoint, a GGUF file or a pack; a process may be given another with `--model`
 /// @param kernels forces a kernel class by its label; empty takes the best
 /// @param expertFormat `q8` rounds the experts to 8 bits as they are loaded; empty keeps the checkpoint's values
+/// @param packCache directory where each process packs its part of the model at its first start, to map it at later ones;
+///     empty packs in memory at every start
+/// @param packCacheBytes most that the packs in it take together; the longest unused make room
 /// @param coordinator the HTTP side
 /// @param attentionWorker the attention stack
 /// @param expertWorkers the workers and what they hold
@@ -59,11 +62,14 @@ public record ClusterFile(
         Optional<Path> model,
         Optional<String> kernels,
         Optional<String> expertFormat,
+        Optional<Path> packCache,
+        Long packCacheBytes,
         CoordinatorSection coordinator,
         AttentionSection attentionWorker,
         List<ExpertWorkerSection> expertWorkers) {
     private static final Pattern DURATION = Pattern.compile("(\\d{1,9})\\s*(ms|s|m|h)");
     private static final long MAX_FILE_BYTES = 1 << 20;
+    private static final long DEFAULT_PACK_CACHE_BYTES = 500_000_000_000L;
 
     public ClusterFile {
         clusterId = clusterId == null ? "atoll" : clusterId;
@@ -73,6 +79,12 @@ public record ClusterFile(
         if (expertFormat.isPresent() && !expertFormat.get().equals("q8")) {
             throw new IllegalArgumentException(
                     "expert-format must be q8 or absent: " + expertFormat.get());
+        }
+        packCache = packCache == null ? Optional.empty() : packCache;
+        packCacheBytes = packCacheBytes == null ? DEFAULT_PACK_CACHE_BYTES : packCacheBytes;
+        if (packCacheBytes <= 0) {
+            throw new IllegalArgumentException(
+                    "pack-cache-bytes must be positive: " + packCacheBytes);
         }
         coordinator = coordinator == null ? CoordinatorSection.DEFAULTS : coordinator;
         attentionWorker = attentionWorker == null ? AttentionSection.DEFAULTS : attentionWorker;
@@ -89,7 +101,15 @@ public record ClusterFile(
     /// A cluster with every default and no worker.
     public static ClusterFile defaults() {
         return new ClusterFile(
-                null, Optional.empty(), Optional.empty(), Optional.empty(), null, null, null);
+                null,
+                Optional.empty(),
+                Optional.empty(),
+                Optional.empty(),
+                Optional.empty(),
+                null,
+                null,
+                null,
+                null);
     }
 
     /// The same cluster with its API at another address.
@@ -100,6 +120,8 @@ public record ClusterFile(
                 model,
                 kernels,
                 expertFormat,
+                packCache,
+                packCacheBytes,
                 new CoordinatorSection(
                         address,
                         c.modelName,

@@ -22,6 +22,7 @@ class ClusterFileTest {
         assertEquals(
                 """
                 cluster-id: atoll
+                pack-cache-bytes: 500000000000
                 coordinator:
                   listen: 127.0.0.1:8000
                   max-queued-requests: 64
@@ -80,6 +81,8 @@ class ClusterFileTest {
                 ClusterFile.parse(
                         """
                         model: /m
+                        pack-cache: /var/cache/atoll
+                        pack-cache-bytes: 100000000000
                         coordinator: {attention-worker: "h:1", model-name: x}
                         attention-worker: {combine-deadline: 150ms}
                         expert-workers: [{name: a, address: "[fe80::1]:2"}]
@@ -106,6 +109,7 @@ class ClusterFileTest {
                 "coordinator: {listen: 'h:x'} | coordinator.listen | not a port: 'x'",
                 "coordinator: {listen: 'h:70000'} | coordinator.listen | port must be from 0 to"
                         + " 65535: 70000",
+                "pack-cache-bytes: 0 | | pack-cache-bytes must be positive: 0",
                 "expert-format: q4 | | expert-format must be q8 or absent: q4",
                 "expert-workers: [{name: a}] | expert-workers[0] | 'a' needs an address",
                 "expert-workers: [{address: 'h:1'}] | expert-workers[0] | needs a name",

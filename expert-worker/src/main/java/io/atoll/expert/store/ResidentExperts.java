@@ -2,6 +2,7 @@ package io.atoll.expert.store;
 
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.cluster.placement.ExpertShard.LayerRange;
+import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.quant.WeightMatrix;
@@ -21,7 +22,8 @@ import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Experts packed into memory of this process. Owns the memory: `close()` frees every matrix.
+/// Experts packed into memory of this process, or lying ready in a mapped pack. Owns the memory, but not the pack: `close()` frees
+/// every matrix that was packed.
 public final class ResidentExperts implements ExpertStore {
     private static final Logger LOG = LoggerFactory.getLogger(ResidentExperts.class);
 
@@ -39,7 +41,13 @@ public final class ResidentExperts implements ExpertStore {
         /// Packs the weights of one expert.
         ///
         /// @param memory owns them
+        /// It may lie elsewhere, if it is ready there; then the source must outlive the store. Called from several threads.
         PackedExpert expert(int layer, int expert, SegmentAllocator memory);
+
+        /// Gives back what reading has taken. Called now and then.
+        default void releasePages() {
+            // Nothing was taken.
+        }
     }
 
     /// Takes every expert of a shard from a source.
@@ -47,6 +55,16 @@ public final class ResidentExperts implements ExpertStore {
     /// @param quantizedRows whether gate and up projections meet int8 rows
     public ResidentExperts(
             ExpertShard shard, int hidden, int intermediate, boolean quantizedRows, Source source) {
+        this(shard, hidden, intermediate, quantizedRows, source, new ComputePool(1));
+    }
+
+    private ResidentExperts(
+            ExpertShard shard,
+            int hidden,
+            int intermediate,
+            boolean quantizedRows,
+            Source source,
+            ComputePool pool) {
         this.shard = shard;
         this.hidden = hidden;
         this.intermediate = intermediate;
@@ -54,8 +72,14 @@ public final class ResidentExperts implements ExpertStore {
         held = new PackedExpert[shard.layers() * shard.experts()];
         try {
             for (LayerRange range : shard.ranges()) {
-                for (int expert = range.first(); expert <= range.last(); expert++) {
-                    load(range.layer(), expert, source);
+                pool.run(
+                        range.last() - range.first() + 1,
+                        index -> load(range.layer(), range.first() + index, source));
+                source.releasePages();
+            }
+            for (PackedExpert each : held) {
+                if (each != null) {
+                    count(each);
                 }
             }
         } catch (RuntimeException | Error e) {
@@ -82,6 +106,9 @@ public final class ResidentExperts implements ExpertStore {
                                     hidden));
         }
         held[layer * shard.experts() + expert] = loaded;
+    }
+
+    private void count(PackedExpert loaded) {
         for (PackedMatrix matrix : List.of(loaded.gate(), loaded.up(), loaded.down())) {
             formats.add(matrix.format());
         }
@@ -91,27 +118,35 @@ public final class ResidentExperts implements ExpertStore {
     /// Loads a shard of a model, reading the bytes of its experts only.
     ///
     /// Without a format the weights keep their values, each matrix in a format of its own: as
-    /// [WeightPacking#expertMode] says for the whole model. `Q8` rounds them. The model can be closed afterwards.
+    /// [WeightPacking#expertMode] says for the whole model. `Q8` rounds them. A model can be closed afterwards, unless it is a pack:
+    /// what it holds ready is not copied, and stays in its mapped files.
+    ///
+    /// @param pool packs, or checks, several experts at a time
     ///
     /// @throws io.atoll.model.config.ModelFileException if a weight is missing, or of a type that the format cannot hold
     public static ResidentExperts load(
-            TextWeights weights, ExpertShard shard, Optional<WeightFormat> format) {
+            TextWeights weights,
+            ExpertShard shard,
+            Optional<WeightFormat> format,
+            ComputePool pool) {
         if (format.isPresent()) {
-            return load(weights, shard, format.get().takesQuantizedRows(), _ -> format.get());
+            return load(weights, shard, format.get().takesQuantizedRows(), _ -> format.get(), pool);
         }
         PackingMode mode = WeightPacking.expertMode(weights);
         return load(
                 weights,
                 shard,
                 mode == PackingMode.PACKED,
-                matrices -> WeightPacking.format(mode, matrices));
+                matrices -> WeightPacking.format(mode, matrices),
+                pool);
     }
 
     private static ResidentExperts load(
             TextWeights weights,
             ExpertShard shard,
             boolean quantizedRows,
-            Function<List<WeightMatrix>, WeightFormat> format) {
+            Function<List<WeightMatrix>, WeightFormat> format,
+            ComputePool pool) {
         WidenedWeights widened = new WidenedWeights();
         ResidentExperts loaded =
                 new ResidentExperts(
@@ -119,7 +154,8 @@ public final class ResidentExperts implements ExpertStore {
                         weights.config().hiddenSize(),
                         weights.config().moeIntermediateSize(),
                         quantizedRows,
-                        new FromModel(weights, format, widened));
+                        new FromModel(weights, format, widened),
+                        pool);
         widened.summary()
                 .ifPresent(
                         summary ->
@@ -141,6 +177,11 @@ public final class ResidentExperts implements ExpertStore {
             ExpertWeights one = weights.expert(layer, expert);
             return new PackedExpert(
                     pack(one.gate(), memory), pack(one.up(), memory), pack(one.down(), memory));
+        }
+
+        @Override
+        public void releasePages() {
+            weights.releasePages();
         }
 
         private PackedMatrix pack(WeightMatrix matrix, SegmentAllocator memory) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.Packing;
 import io.atoll.kernels.WeightFormat;
@@ -22,7 +23,7 @@ class ResidentExpertsTest {
 
     private static ResidentExperts load(Optional<WeightFormat> format) {
         try (ModelDirectory model = ModelDirectory.open(MODEL)) {
-            return ResidentExperts.load(model.textWeights(), SHARD, format);
+            return ResidentExperts.load(model.textWeights(), SHARD, format, new ComputePool(1));
         }
     }
 

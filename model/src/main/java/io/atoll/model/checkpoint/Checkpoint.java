@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.atoll.kernels.nativecode.PageAdvice;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -103,6 +104,11 @@ public final class Checkpoint implements AutoCloseable {
     /// The tensor, which must be there, have plain float elements and exactly this shape.
     public Tensor require(String name, long... shape) {
         return require(name).expectShape(shape).expectFloats();
+    }
+
+    /// Takes the files' pages out of this process's memory; they can be read again.
+    public synchronized void releasePages() {
+        opened.values().forEach(file -> PageAdvice.release(file.bytes()));
     }
 
     @Override

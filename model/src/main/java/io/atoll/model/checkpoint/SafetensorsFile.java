@@ -48,9 +48,16 @@ final class SafetensorsFile {
                     .build();
 
     private final Map<String, Tensor> tensors;
+    private final MemorySegment bytes;
 
-    private SafetensorsFile(Map<String, Tensor> tensors) {
+    private SafetensorsFile(Map<String, Tensor> tensors, MemorySegment bytes) {
         this.tensors = tensors;
+        this.bytes = bytes;
+    }
+
+    /// The whole file.
+    MemorySegment bytes() {
+        return bytes;
     }
 
     /// The tensors by name, in the header's order.
@@ -74,7 +81,7 @@ final class SafetensorsFile {
 
     /// As [#open], from the file's bytes.
     static SafetensorsFile parse(Path file, MemorySegment bytes) {
-        return new SafetensorsFile(new Reader(file, bytes).read());
+        return new SafetensorsFile(new Reader(file, bytes).read(), bytes);
     }
 
     /// What the header says of one tensor, before it is checked against the others.

@@ -116,7 +116,12 @@ public record TensorNames(String prefix) {
 
         /// A weight of one expert, where each has tensors of its own.
         public String expert(int expert, String projection) {
-            return prefix + "mlp.experts." + expert + "." + projection + ".weight";
+            return expertPrefix(expert) + projection + ".weight";
+        }
+
+        /// What the names of an expert's own tensors begin with.
+        public String expertPrefix(int expert) {
+            return prefix + "mlp.experts." + expert + ".";
         }
     }
 }

@@ -17,7 +17,7 @@ public record ModelConfig(
         Optional<VisionTokens> visionTokens) {
 
     private static final String WITH_VISION = "Qwen3_5MoeForConditionalGeneration";
-    private static final String TEXT_ONLY = "Qwen3_5MoeForCausalLM";
+    static final String TEXT_ONLY = "Qwen3_5MoeForCausalLM";
 
     public ModelConfig {
         if (vision.isPresent() != visionTokens.isPresent()) {

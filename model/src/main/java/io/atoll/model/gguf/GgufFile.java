@@ -1,9 +1,13 @@
 package io.atoll.model.gguf;
 
+import io.atoll.kernels.nativecode.PageAdvice;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -25,18 +29,21 @@ public final class GgufFile implements AutoCloseable {
     private final int version;
     private final GgufMetadata metadata;
     private final Map<String, GgufTensor> tensors;
+    private final List<MemorySegment> mapped;
 
     private GgufFile(
             Path path,
             Arena arena,
             int version,
             GgufMetadata metadata,
-            Map<String, GgufTensor> tensors) {
+            Map<String, GgufTensor> tensors,
+            List<MemorySegment> mapped) {
         this.path = path;
         this.arena = arena;
         this.version = version;
         this.metadata = metadata;
         this.tensors = tensors;
+        this.mapped = List.copyOf(mapped);
     }
 
     /// Opens a file, or all parts of a split model when given any of them.
@@ -58,9 +65,16 @@ public final class GgufFile implements AutoCloseable {
         Map<String, GgufTensor> tensors = new LinkedHashMap<>();
         if (parts <= 1) {
             addAll(tensors, opened);
-            return new GgufFile(given, arena, opened.version(), opened.metadata(), tensors);
+            return new GgufFile(
+                    given,
+                    arena,
+                    opened.version(),
+                    opened.metadata(),
+                    tensors,
+                    List.of(opened.bytes()));
         }
         GgufMetadata first = null;
+        List<MemorySegment> mapped = new ArrayList<>(List.of(opened.bytes()));
         for (int number = 0; number < parts; number++) {
             Path file = partPath(given, number, parts);
             GgufPart part = GgufPart.open(file, arena);
@@ -69,6 +83,7 @@ public final class GgufFile implements AutoCloseable {
                 first = part.metadata();
             }
             addAll(tensors, part);
+            mapped.add(part.bytes());
         }
         int expected = first.integer(SPLIT_TENSORS, 0, Integer.MAX_VALUE);
         if (tensors.size() != expected) {
@@ -77,7 +92,7 @@ public final class GgufFile implements AutoCloseable {
                     SPLIT_TENSORS,
                     "says " + expected + " tensors, the parts have " + tensors.size());
         }
-        return new GgufFile(given, arena, opened.version(), first, tensors);
+        return new GgufFile(given, arena, opened.version(), first, tensors, mapped);
     }
 
     /// The file this was opened from.
@@ -110,6 +125,11 @@ public final class GgufFile implements AutoCloseable {
     /// @throws GgufException if it is not
     public GgufTensor require(String name) {
         return find(name).orElseThrow(() -> new GgufException(path, name, "tensor is missing"));
+    }
+
+    /// Takes the files' pages out of this process's memory; they can be read again.
+    public void releasePages() {
+        mapped.forEach(PageAdvice::release);
     }
 
     @Override

@@ -21,7 +21,8 @@ import java.util.Set;
 ///
 /// @param version 2 or 3, which have the same layout
 /// @param tensors in the table's order
-record GgufPart(int version, GgufMetadata metadata, List<GgufTensor> tensors) {
+/// @param bytes of the whole file
+record GgufPart(int version, GgufMetadata metadata, List<GgufTensor> tensors, MemorySegment bytes) {
     private static final int MAGIC = 0x46554747; // "GGUF"
     private static final String ALIGNMENT_KEY = "general.alignment";
     private static final int DEFAULT_ALIGNMENT = 32;
@@ -66,7 +67,7 @@ record GgufPart(int version, GgufMetadata metadata, List<GgufTensor> tensors) {
         }
         List<Entry> table = readTable(file, cursor, (int) tensorCount, alignment);
         return new GgufPart(
-                version, metadata, locate(file, bytes, table, cursor.position(), alignment));
+                version, metadata, locate(file, bytes, table, cursor.position(), alignment), bytes);
     }
 
     private static List<Entry> readTable(Path file, GgufCursor cursor, int count, int alignment) {

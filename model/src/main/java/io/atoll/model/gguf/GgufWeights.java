@@ -176,6 +176,11 @@ public final class GgufWeights implements WeightStore {
         };
     }
 
+    @Override
+    public void releasePages() {
+        file.releasePages();
+    }
+
     /// As [WeightStore#tensor]: F32 computed from what the file has, with the release's shape.
     @Override
     public Tensor tensor(String name, long... shape) {

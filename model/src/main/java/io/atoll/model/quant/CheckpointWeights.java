@@ -70,6 +70,11 @@ public final class CheckpointWeights implements WeightStore {
     }
 
     @Override
+    public void releasePages() {
+        checkpoint.releasePages();
+    }
+
+    @Override
     public Tensor tensor(String name, long... shape) {
         return checkpoint.require(name, shape);
     }

@@ -73,6 +73,16 @@ public final class ReorderedMatrix extends AbstractMatrix {
         return unit;
     }
 
+    /// Leading rows (or columns) that stay where they are.
+    public int kept() {
+        return kept;
+    }
+
+    /// Which run of the source each run after the kept ones is. A copy.
+    public int[] order() {
+        return order.clone();
+    }
+
     /// Where a row (or column) of this matrix is in the source.
     public int sourceIndex(int index) {
         int moved = index - kept;

@@ -1,5 +1,6 @@
 package io.atoll.model.quant;
 
+import io.atoll.kernels.PackedMatrix;
 import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -70,6 +71,17 @@ public interface WeightMatrix {
     /// each row as it is stored. Rows may come in another order than the file's.
     default Optional<StoredBlocks> blocks() {
         return Optional.empty();
+    }
+
+    /// The matrix in the kernels' layout, where it is stored so: a pack's ([io.atoll.model.pack]). It lies in the mapped file, and
+    /// its bytes have been checked.
+    default Optional<PackedMatrix> packed() {
+        return Optional.empty();
+    }
+
+    /// Some of its rows as a matrix of their own. Nothing is copied or decoded.
+    default WeightMatrix slice(int first, int count) {
+        return first == 0 && count == rows() ? this : new RowSlice(this, first, count);
     }
 
     /// The codes of the matrix and their scales, where it is stored so and a scale serves a run of neighbouring columns.

@@ -3,6 +3,7 @@ package io.atoll.model.quant;
 import io.atoll.model.checkpoint.Tensor;
 import io.atoll.model.checkpoint.TensorNames;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /// The weights of a model under the names and in the order of a release, however its files store them: plain or quantised
 /// safetensors ([CheckpointWeights]), or GGUF ([io.atoll.model.gguf.GgufWeights]).
@@ -27,4 +28,15 @@ public interface WeightStore {
     ///
     /// Values may have been computed on loading, so this is not for large tensors.
     Tensor tensor(String name, long... shape);
+
+    /// Whether gate and up projections of the routed experts meet int8 rows, where the store says so of the whole model: a pack does,
+    /// which may hold some of the experts only. Else the weights tell.
+    default Optional<Boolean> expertsTakeQuantizedRows() {
+        return Optional.empty();
+    }
+
+    /// Gives the memory back that reading mapped files has taken. They can still be read, from the system's cache or from disk.
+    default void releasePages() {
+        // Nothing is mapped, or the mapped pages are the weights that are in use.
+    }
 }

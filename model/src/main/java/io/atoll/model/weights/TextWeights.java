@@ -45,6 +45,16 @@ public final class TextWeights {
         return names;
     }
 
+    /// As [WeightStore#expertsTakeQuantizedRows].
+    Optional<Boolean> expertsTakeQuantizedRows() {
+        return store.expertsTakeQuantizedRows();
+    }
+
+    /// As [WeightStore#releasePages].
+    public void releasePages() {
+        store.releasePages();
+    }
+
     /// `[vocab, hidden]`.
     public WeightMatrix embedding() {
         return store.matrix(names.embedding(), config.vocabSize(), config.hiddenSize());

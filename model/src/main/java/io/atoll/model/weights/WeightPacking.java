@@ -11,6 +11,7 @@ import io.atoll.model.checkpoint.CheckpointException;
 import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
 import io.atoll.model.quant.GgmlType;
+import io.atoll.model.quant.ReorderedMatrix;
 import io.atoll.model.quant.StoredBlocks;
 import io.atoll.model.quant.WeightMatrix;
 import java.lang.foreign.MemorySegment;
@@ -48,6 +49,10 @@ public final class WeightPacking {
     /// With `PACKED` rows are int8, with `EXACT` f32. Down projections meet rows that never leave the worker; each is packed as
     /// it can be.
     public static PackingMode expertMode(TextWeights weights) {
+        Optional<Boolean> told = weights.expertsTakeQuantizedRows();
+        if (told.isPresent()) {
+            return told.get() ? PackingMode.PACKED : PackingMode.EXACT;
+        }
         for (int layer = 0; layer < weights.config().layerCount(); layer++) {
             for (int expert = 0; expert < weights.config().experts(); expert++) {
                 if (!takesQuantizedRows(weights.expert(layer, expert))) {
@@ -74,8 +79,10 @@ public final class WeightPacking {
 
     /// The format that keeps the integers of a matrix, if it is stored so.
     private static Optional<WeightFormat> integerFormat(WeightMatrix matrix) {
-        return matrix.blocks()
-                .flatMap(blocks -> formatOf(blocks.type()))
+        return matrix.packed()
+                .map(PackedMatrix::format)
+                .filter(WeightFormat::takesQuantizedRows)
+                .or(() -> matrix.blocks().flatMap(blocks -> formatOf(blocks.type())))
                 .or(() -> CodeFormats.of(matrix).filter(WeightFormat::takesQuantizedRows));
     }
 
@@ -87,7 +94,10 @@ public final class WeightPacking {
         if (matrix.plainType().equals(Optional.of(DType.F16))) {
             return Optional.of(WeightFormat.F16);
         }
-        return CodeFormats.of(matrix).filter(format -> !format.takesQuantizedRows());
+        return matrix.packed()
+                .map(PackedMatrix::format)
+                .or(() -> CodeFormats.of(matrix))
+                .filter(format -> !format.takesQuantizedRows());
     }
 
     private static Optional<WeightFormat> formatOf(GgmlType type) {
@@ -109,7 +119,19 @@ public final class WeightPacking {
         };
     }
 
-    /// Packs matrices below each other, without changing a value.
+    /// A matrix that is stored in blocks along its rows, and whose columns would have to be moved. A block of 256 columns spans
+    /// several heads and cannot be cut, so the columns stay, and whoever multiplies moves the rows that meet them instead.
+    public static Optional<ReorderedMatrix> columnsToLeave(WeightMatrix matrix) {
+        return matrix instanceof ReorderedMatrix reordered
+                        && reordered.axis() == ReorderedMatrix.Axis.COLUMNS
+                        && format(PackingMode.PACKED, List.of(reordered.source()))
+                                .takesQuantizedRows()
+                ? Optional.of(reordered)
+                : Optional.empty();
+    }
+
+    /// Packs matrices below each other, without changing a value. What a pack holds in that format already is not copied: the result
+    /// lies in its mapped file then.
     ///
     /// @param source where they come from, for messages
     /// @param matrices from top to bottom, all of the same width
@@ -142,6 +164,10 @@ public final class WeightPacking {
             matrix.plain().ifPresent(WeightPacking::checkType);
             rows = Math.addExact(rows, matrix.rows());
         }
+        Optional<PackedMatrix> ready = ready(format, matrices, rows, allocator);
+        if (ready.isPresent()) {
+            return ready.get();
+        }
         try {
             if (format == WeightFormat.F8_E4M3
                     || format.takesQuantizedRows() && format != WeightFormat.Q8) {
@@ -164,6 +190,35 @@ public final class WeightPacking {
                     "cannot be packed as " + format + ": " + e.getMessage(),
                     e);
         }
+    }
+
+    /// What is packed in this format already: one matrix as it lies in its file, several copied below each other. A group of lanes
+    /// that is not full cannot be continued by the next matrix; there is nothing then, unless it is the last.
+    private static Optional<PackedMatrix> ready(
+            WeightFormat format, List<WeightMatrix> matrices, int rows, SegmentAllocator memory) {
+        List<PackedMatrix> packed =
+                matrices.stream()
+                        .flatMap(matrix -> matrix.packed().stream())
+                        .filter(matrix -> matrix.format() == format)
+                        .toList();
+        if (packed.size() != matrices.size()
+                || packed.subList(0, packed.size() - 1).stream()
+                        .anyMatch(matrix -> matrix.rows() % WeightFormat.GROUP != 0)) {
+            return Optional.empty();
+        }
+        if (packed.size() == 1) {
+            return Optional.of(packed.getFirst());
+        }
+        MemorySegment joined =
+                memory.allocate(
+                        PackedMatrix.bytes(format, rows, packed.getFirst().cols()),
+                        PackedMatrix.ALIGNMENT);
+        long at = 0;
+        for (PackedMatrix matrix : packed) {
+            MemorySegment.copy(matrix.data(), 0, joined, at, matrix.data().byteSize());
+            at += matrix.data().byteSize();
+        }
+        return Optional.of(new PackedMatrix(joined, format, rows, packed.getFirst().cols()));
     }
 
     /// F64 is the one float that f32 does not keep.
@@ -217,7 +272,11 @@ public final class WeightPacking {
             return Packing.packBlocks(format, blocks, cols, allocator);
         }
         if (!same(matrices, CodeFormats::of).equals(Optional.of(format))) {
-            throw new IllegalArgumentException("not stored so: " + matrices);
+            throw new IllegalArgumentException(
+                    "not stored so, or packed in rows that are no whole groups of "
+                            + WeightFormat.GROUP
+                            + ": "
+                            + matrices);
         }
         CodeReader reader = CodeFormats.reader(format, matrices);
         return Packing.packCodes(format, rows, cols, reader, allocator);
