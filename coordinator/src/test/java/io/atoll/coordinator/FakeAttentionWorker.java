@@ -155,8 +155,7 @@ public final class FakeAttentionWorker implements AttentionWorker {
     public Opening open(long sequenceId, SequenceOptions wanted, int[] tokens) {
         checkCaller();
         if (open.size() >= info.maxSequences()) {
-            return new Opening.Refused(
-                    new Failure(ErrorCode.OVERLOADED, "open=" + open.size()));
+            return new Opening.Refused(new Failure(ErrorCode.OVERLOADED, "open=" + open.size()));
         }
         Playing known = playing.get(sequenceId);
         if (known == null) {

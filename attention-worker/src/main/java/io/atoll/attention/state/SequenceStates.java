@@ -111,7 +111,8 @@ public final class SequenceStates implements AutoCloseable {
                         ? recurrentStates.copy(found.get().slot())
                         : recurrentStates.take();
         BlockTable table = table(slot);
-        found.ifPresent(checkpoint -> blocks.share(checkpoint.blockTable(), fullBlocks(checkpoint), table));
+        found.ifPresent(
+                checkpoint -> blocks.share(checkpoint.blockTable(), fullBlocks(checkpoint), table));
         blocks.append(needed - shared, table);
         SequenceState state = state(slot, maxTokens, table);
         found.ifPresent(checkpoint -> begin(state, checkpoint));
@@ -226,8 +227,7 @@ public final class SequenceStates implements AutoCloseable {
 
     /// Bytes that are free when the checkpoint is given up.
     private long bytesOf(Checkpoint checkpoint) {
-        return shape.slotBytes()
-                + blocks.heldAlone(checkpoint.blockTable()) * blocks.blockBytes();
+        return shape.slotBytes() + blocks.heldAlone(checkpoint.blockTable()) * blocks.blockBytes();
     }
 
     /// Keys and values of one full-attention layer, all blocks.

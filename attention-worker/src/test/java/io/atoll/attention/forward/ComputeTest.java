@@ -7,8 +7,8 @@ import io.atoll.attention.DemoModel;
 import io.atoll.attention.forward.StepBatch.Logits;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.attention.state.SequenceStates.Reservation;
-import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.ComputePool;
+import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.scalar.ScalarKernels;
 import java.util.ArrayList;
 import java.util.List;
@@ -61,7 +61,9 @@ class ComputeTest {
             for (int i = 1; i <= 5; i++) {
                 pieces.add(
                         new StepBatch.Piece(
-                                assertInstanceOf(Reservation.Reserved.class, states.open(32, new int[1]))
+                                assertInstanceOf(
+                                                Reservation.Reserved.class,
+                                                states.open(32, new int[1]))
                                         .state(),
                                 new int[i],
                                 Logits.NONE));

@@ -28,11 +28,14 @@ class SequenceStatesTest {
     }
 
     private SequenceState reserved(int maxTokens) {
-        return assertInstanceOf(Reservation.Reserved.class, states.open(maxTokens, new int[1])).state();
+        return assertInstanceOf(Reservation.Reserved.class, states.open(maxTokens, new int[1]))
+                .state();
     }
 
     private ErrorCode refused(int maxTokens) {
-        return assertInstanceOf(Reservation.Refused.class, states.open(maxTokens, new int[1])).failure().code();
+        return assertInstanceOf(Reservation.Refused.class, states.open(maxTokens, new int[1]))
+                .failure()
+                .code();
     }
 
     @Test

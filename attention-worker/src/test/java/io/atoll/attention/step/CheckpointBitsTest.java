@@ -39,7 +39,8 @@ class CheckpointBitsTest {
     }
 
     private static Run run(TestWorker test, long id, int from) {
-        List<StepOutcome.Sampled> first = test.step(TestWorker.piece(id, PROMPT, from, PROMPT.length));
+        List<StepOutcome.Sampled> first =
+                test.step(TestWorker.piece(id, PROMPT, from, PROMPT.length));
         return decode(test, id, first.getFirst(), PROMPT.length, DECODED);
     }
 
@@ -48,7 +49,10 @@ class CheckpointBitsTest {
         List<StepOutcome.Sampled> sampled = test.decode(id, position, first, count);
         return new Run(
                 sampled.stream()
-                        .map(each -> new StepOutcome.Sampled(0, each.token(), each.logprob(), each.top()))
+                        .map(
+                                each ->
+                                        new StepOutcome.Sampled(
+                                                0, each.token(), each.logprob(), each.top()))
                         .toList(),
                 test.state(id));
     }

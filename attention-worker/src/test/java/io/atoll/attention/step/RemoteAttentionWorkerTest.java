@@ -149,7 +149,8 @@ class RemoteAttentionWorkerTest {
         }
         try (RemoteAttentionWorker stayer = connect()) {
             assertEquals(
-                    ErrorCode.OVERLOADED, TestWorker.tryOpen(stayer, 0, OPTIONS).map(Failure::code).orElseThrow());
+                    ErrorCode.OVERLOADED,
+                    TestWorker.tryOpen(stayer, 0, OPTIONS).map(Failure::code).orElseThrow());
             leaver.close();
             // The end of a stream is noticed in its own time.
             long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
@@ -212,7 +213,8 @@ class RemoteAttentionWorkerTest {
         int slots = TestWorker.SETTINGS.maxSequences();
         try (RemoteAttentionWorker remote = connect()) {
             for (int i = 0; i < 3 * slots; i++) {
-                assertEquals(Optional.empty(), TestWorker.tryOpen(remote, i, OPTIONS), "sequence " + i);
+                assertEquals(
+                        Optional.empty(), TestWorker.tryOpen(remote, i, OPTIONS), "sequence " + i);
                 remote.close(i);
                 remote.close(i);
             }

@@ -187,7 +187,9 @@ class StepRefusalTest {
             test.open(i, 1, 32);
         }
         SequenceOptions options = new SequenceOptions(1, 32, SamplingParameters.GREEDY);
-        assertEquals(ErrorCode.OVERLOADED, TestWorker.tryOpen(test.worker, 100, options).orElseThrow().code());
+        assertEquals(
+                ErrorCode.OVERLOADED,
+                TestWorker.tryOpen(test.worker, 100, options).orElseThrow().code());
         test.worker.close(3);
         assertEquals(Optional.empty(), TestWorker.tryOpen(test.worker, 100, options));
     }
@@ -198,7 +200,9 @@ class StepRefusalTest {
             test.open(i, 1, 1024);
         }
         SequenceOptions options = new SequenceOptions(1, 1, SamplingParameters.GREEDY);
-        assertEquals(ErrorCode.OVERLOADED, TestWorker.tryOpen(test.worker, 100, options).orElseThrow().code());
+        assertEquals(
+                ErrorCode.OVERLOADED,
+                TestWorker.tryOpen(test.worker, 100, options).orElseThrow().code());
         test.worker.close(3);
         assertEquals(Optional.empty(), TestWorker.tryOpen(test.worker, 100, options));
     }
@@ -206,14 +210,18 @@ class StepRefusalTest {
     @Test
     void sequenceLongerThanIsServedIsRefused() {
         SequenceOptions options = new SequenceOptions(1, 1025, SamplingParameters.GREEDY);
-        assertEquals(ErrorCode.PROMPT_TOO_LONG, TestWorker.tryOpen(test.worker, 1, options).orElseThrow().code());
+        assertEquals(
+                ErrorCode.PROMPT_TOO_LONG,
+                TestWorker.tryOpen(test.worker, 1, options).orElseThrow().code());
     }
 
     @Test
     void openingTwiceIsRefusedAndClosingTwiceIsHarmless() {
         test.open(1, 1, 32);
         SequenceOptions options = new SequenceOptions(1, 32, SamplingParameters.GREEDY);
-        assertEquals(ErrorCode.INVALID_REQUEST, TestWorker.tryOpen(test.worker, 1, options).orElseThrow().code());
+        assertEquals(
+                ErrorCode.INVALID_REQUEST,
+                TestWorker.tryOpen(test.worker, 1, options).orElseThrow().code());
         test.worker.close(1);
         test.worker.close(1);
         assertEquals(TestWorker.SETTINGS.maxSequences(), test.worker.freeSequences());

@@ -26,8 +26,8 @@ import picocli.CommandLine.Spec;
         name = "pack",
         description = {
             "Bring a model into the layout that the kernels read, on disk: it then starts in"
-                + " seconds and is served from the mapped files. No weight changes its value,"
-                + " unless --dense-format asks for it.",
+                    + " seconds and is served from the mapped files. No weight changes its value,"
+                    + " unless --dense-format asks for it.",
             "Interrupted at any point, the same command continues."
         },
         footer = {
@@ -97,7 +97,7 @@ public final class PackCommand implements Callable<Integer> {
             names = "--verify",
             description =
                     "Read the pack back and check every byte against its manifest. Without DST:"
-                        + " only that, of the pack SRC.")
+                            + " only that, of the pack SRC.")
     private boolean verify;
 
     @Option(names = "--threads", paramLabel = "N", description = "Default: every processor.")

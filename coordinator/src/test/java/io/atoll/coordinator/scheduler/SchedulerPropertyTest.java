@@ -114,8 +114,7 @@ final class SchedulerPropertyTest {
                             .distinct()
                             .sorted()
                             .toArray();
-            return new Event.Arrived(
-                    id, prompt, checkpoints, options, priority, queued, deadline);
+            return new Event.Arrived(id, prompt, checkpoints, options, priority, queued, deadline);
         }
 
         private Event openOrRefuse(long id, SequenceOptions options, int[] tokens) {

@@ -29,8 +29,7 @@ final class SchedulerTest {
     private static final Failure BROKEN = new Failure(ErrorCode.NO_LIVE_REPLICA, "expert=3");
     private static final Failure GONE = new Failure(ErrorCode.CANCELLED, "gone");
 
-    private final Scheduler scheduler =
-            new Scheduler(limits(3, 8), 1);
+    private final Scheduler scheduler = new Scheduler(limits(3, 8), 1);
 
     @Test
     void nothingToDoIsIdle() {
@@ -45,10 +44,12 @@ final class SchedulerTest {
 
         StepPlan prefill = plan(next(new Event.Opened(7, 0)));
         assertEquals(
-                List.of(new SequenceRows(7, 0, new int[] {0, 1, 2}, true, false)), prefill.sequences());
+                List.of(new SequenceRows(7, 0, new int[] {0, 1, 2}, true, false)),
+                prefill.sequences());
 
         StepPlan decode = plan(next(new Event.StepCompleted(Map.of(7L, 42))));
-        assertEquals(List.of(new SequenceRows(7, 3, new int[] {42}, true, false)), decode.sequences());
+        assertEquals(
+                List.of(new SequenceRows(7, 3, new int[] {42}, true, false)), decode.sequences());
         assertEquals(prefill.stepId() + 1, decode.stepId());
     }
 
@@ -76,8 +77,7 @@ final class SchedulerTest {
         next(arrived(1, 20));
         plan(next(new Event.Opened(1, 0)));
         next(new Event.StepCompleted(Map.of()), arrived(2, 2));
-        StepPlan plan =
-                plan(next(new Event.Opened(2, 0))); // 6 rows of prompt 1, both of prompt 2
+        StepPlan plan = plan(next(new Event.Opened(2, 0))); // 6 rows of prompt 1, both of prompt 2
         assertRows(plan.sequences().get(0), 8, 6, false);
         assertRows(plan.sequences().get(1), 0, 2, true);
         plan = plan(next(new Event.StepCompleted(Map.of(2L, 6)))); // prompt 1 ends
@@ -202,10 +202,7 @@ final class SchedulerTest {
 
     @Test
     void budgetBelowMaxRunningIsRefused() {
-        var refused =
-                assertThrows(
-                        IllegalArgumentException.class,
-                        () -> limits(9, 8));
+        var refused = assertThrows(IllegalArgumentException.class, () -> limits(9, 8));
         assertTrue(refused.getMessage().contains("8 < 9"), refused.getMessage());
     }
 
@@ -284,8 +281,7 @@ final class SchedulerTest {
                 List.of(), at(9, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3))).ended());
         Decision after = at(10, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)));
         assertEquals(4, after.ended().getFirst().sequenceId());
-        assertEquals(
-                ErrorCode.OVERLOADED, after.ended().getFirst().failure().orElseThrow().code());
+        assertEquals(ErrorCode.OVERLOADED, after.ended().getFirst().failure().orElseThrow().code());
     }
 
     @Test
