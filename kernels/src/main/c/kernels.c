@@ -22,6 +22,11 @@ enum { MAX_GROUPS = 8, CHUNK_COLS = 1024, MAX_CONV_WIDTH = 16 };
 
 /* ---- products ---- */
 
+/* How weights of f32 rows are stored: io.atoll.kernels.PackedMatrix. */
+enum stored { AS_F32, AS_BF16, AS_F16, AS_F8 };
+
+enum { F8_RECORD = 128, F8_SCALES = LANES * sizeof(float) };
+
 struct product {
     const void *w;
     const float *x;
@@ -29,15 +34,38 @@ struct product {
     int32_t outputs, cols, y_stride;
 };
 
-INLINE v16 weights_at(const int bf16, const void *w, size_t index) {
-    return bf16 ? v_load_bf16((const uint16_t *)w + index) : v_load((const float *)w + index);
+/* Bytes of `cols` columns of a group, from the first column of a record on. */
+INLINE size_t stored_bytes(const int stored, int32_t cols) {
+    switch (stored) {
+        case AS_F32:
+            return (size_t)cols * LANES * 4;
+        case AS_F8:
+            return (size_t)cols * LANES + (size_t)((cols + F8_RECORD - 1) / F8_RECORD) * F8_SCALES;
+        default:
+            return (size_t)cols * LANES * 2;
+    }
+}
+
+/* One column of a group. E4M3 numbers come 256 times too small, and their scales as much larger: see Fp8Layout.java. */
+INLINE v16 column_weights(const int stored, const uint8_t *w, v16 scale) {
+    switch (stored) {
+        case AS_F32:
+            return v_load((const float *)w);
+        case AS_BF16:
+            return v_load_bf16((const uint16_t *)w);
+        case AS_F16:
+            return v_load_f16((const uint16_t *)w);
+        default:
+            return v_mul(v_load_f8(w), scale);
+    }
 }
 
 /* Adds the columns c0 to c1 of R rows and G groups to y, or begins y with them if c0 is 0. */
-INLINE void product_tile(const int bf16, const int R, const int G, const struct product *p, int32_t row, int32_t group,
-                         int32_t c0, int32_t c1) {
-    const size_t cols = (size_t)p->cols;
-    const size_t first = (size_t)group * cols * LANES;
+INLINE void product_tile(const int stored, const int R, const int G, const struct product *p, int32_t row,
+                         int32_t group, int32_t c0, int32_t c1) {
+    const size_t cols = (size_t)p->cols, group_bytes = stored_bytes(stored, p->cols);
+    const size_t column_bytes = stored == AS_F32 ? 4 * LANES : stored == AS_F8 ? LANES : 2 * LANES;
+    const uint8_t *w = (const uint8_t *)p->w + (size_t)group * group_bytes + stored_bytes(stored, c0);
     const float *x = p->x + (size_t)row * cols;
     float *y = p->y + (size_t)row * p->y_stride + (size_t)group * LANES;
     const int32_t outputs = p->outputs - group * LANES;
@@ -47,15 +75,23 @@ INLINE void product_tile(const int bf16, const int R, const int G, const struct 
             acc[r][g] = c0 == 0 ? v_zero() : v_get(y + (size_t)r * p->y_stride + g * LANES, outputs - g * LANES);
         }
     }
-    for (int32_t c = c0; c < c1; c++) {
-        v16 w[MAX_GROUPS];
+    for (int32_t c = c0; c < c1;) {
+        const int32_t end = stored == AS_F8 && c1 - c > F8_RECORD ? c + F8_RECORD : c1;
+        v16 scale[MAX_GROUPS];
         for (int g = 0; g < G; g++) {
-            w[g] = weights_at(bf16, p->w, first + (g * cols + c) * LANES);
+            scale[g] = stored == AS_F8 ? v_mul(v_load((const float *)(w + g * group_bytes)), v_set1(256.0f)) : v_zero();
         }
-        for (int r = 0; r < R; r++) {
-            const v16 value = v_set1(x[r * cols + c]);
+        w += stored == AS_F8 ? F8_SCALES : 0;
+        for (; c < end; c++, w += column_bytes) {
+            v16 weights[MAX_GROUPS];
             for (int g = 0; g < G; g++) {
-                acc[r][g] = v_fma(w[g], value, acc[r][g]);
+                weights[g] = column_weights(stored, w + g * group_bytes, scale[g]);
+            }
+            for (int r = 0; r < R; r++) {
+                const v16 value = v_set1(x[r * cols + c]);
+                for (int g = 0; g < G; g++) {
+                    acc[r][g] = v_fma(weights[g], value, acc[r][g]);
+                }
             }
         }
     }
@@ -68,11 +104,11 @@ INLINE void product_tile(const int bf16, const int R, const int G, const struct 
 
 #define PRODUCT_CASE(R)                                  \
     case R:                                              \
-        product_tile(bf16, R, G, p, row, group, c0, c1); \
+        product_tile(stored, R, G, p, row, group, c0, c1); \
         break
 
 /* Tiles are compiled for each number of rows and groups, so that the loops over them vanish. */
-INLINE void product_rows(const int bf16, const int G, int R, const struct product *p, int32_t row, int32_t group,
+INLINE void product_rows(const int stored, const int G, int R, const struct product *p, int32_t row, int32_t group,
                          int32_t c0, int32_t c1) {
     switch (R) {
         PRODUCT_CASE(1);
@@ -85,10 +121,10 @@ INLINE void product_rows(const int bf16, const int G, int R, const struct produc
 }
 
 /* All rows of the widest tile of groups that fits; returns its width. */
-INLINE int32_t product_groups(const int bf16, const struct product *p, int32_t rows, int32_t group, int32_t groups_left,
+INLINE int32_t product_groups(const int stored, const struct product *p, int32_t rows, int32_t group, int32_t groups_left,
                               int32_t c0, int32_t c1) {
     if (rows == 1 && VECTOR_GROUPS > GROUPS && groups_left >= VECTOR_GROUPS) {
-        product_tile(bf16, 1, VECTOR_GROUPS, p, 0, group, c0, c1);
+        product_tile(stored, 1, VECTOR_GROUPS, p, 0, group, c0, c1);
         return VECTOR_GROUPS;
     }
     const int32_t wide = groups_left >= GROUPS ? GROUPS : groups_left >= 2 && GROUPS > 2 ? 2 : 1;
@@ -96,11 +132,11 @@ INLINE int32_t product_groups(const int bf16, const struct product *p, int32_t r
     for (int32_t tiles = (rows + ROWS - 1) / ROWS; tiles > 0; tiles--) {
         const int32_t tile_rows = (rows - row + tiles - 1) / tiles;
         if (wide == GROUPS) {
-            product_rows(bf16, GROUPS, tile_rows, p, row, group, c0, c1);
+            product_rows(stored, GROUPS, tile_rows, p, row, group, c0, c1);
         } else if (wide == 2) {
-            product_rows(bf16, 2, tile_rows, p, row, group, c0, c1);
+            product_rows(stored, 2, tile_rows, p, row, group, c0, c1);
         } else {
-            product_rows(bf16, 1, tile_rows, p, row, group, c0, c1);
+            product_rows(stored, 1, tile_rows, p, row, group, c0, c1);
         }
         row += tile_rows;
     }
@@ -108,28 +144,28 @@ INLINE int32_t product_groups(const int bf16, const struct product *p, int32_t r
 }
 
 /* With many rows the columns are taken in chunks, so that a tile's weights stay in the cache until all rows met them. */
-INLINE void product(const int bf16, const struct product *p, int32_t rows, int32_t group_begin, int32_t group_end) {
+INLINE void product(const int stored, const struct product *p, int32_t rows, int32_t group_begin, int32_t group_end) {
     const int32_t chunk = rows > ROWS ? CHUNK_COLS : p->cols;
     for (int32_t c0 = 0; c0 < p->cols; c0 += chunk) {
         const int32_t c1 = p->cols - c0 < chunk ? p->cols : c0 + chunk;
         int32_t group = group_begin;
         while (group < group_end) {
-            group += product_groups(bf16, p, rows, group, group_end - group, c0, c1);
+            group += product_groups(stored, p, rows, group, group_end - group, c0, c1);
         }
     }
 }
 
-static void mat_mul_f32(const float *w, int32_t outputs, int32_t cols, const float *x, int32_t rows, float *y,
-                        int32_t y_stride, int32_t group_begin, int32_t group_end) {
-    const struct product p = {w, x, y, outputs, cols, y_stride};
-    product(0, &p, rows, group_begin, group_end);
-}
+#define MAT_MUL_ROWS(name, stored)                                                                             \
+    static void name(const void *w, int32_t outputs, int32_t cols, const float *x, int32_t rows, float *y,     \
+                     int32_t y_stride, int32_t group_begin, int32_t group_end) {                               \
+        const struct product p = {w, x, y, outputs, cols, y_stride};                                           \
+        product(stored, &p, rows, group_begin, group_end);                                                     \
+    }
 
-static void mat_mul_bf16(const uint16_t *w, int32_t outputs, int32_t cols, const float *x, int32_t rows, float *y,
-                         int32_t y_stride, int32_t group_begin, int32_t group_end) {
-    const struct product p = {w, x, y, outputs, cols, y_stride};
-    product(1, &p, rows, group_begin, group_end);
-}
+MAT_MUL_ROWS(mat_mul_f32, AS_F32)
+MAT_MUL_ROWS(mat_mul_bf16, AS_BF16)
+MAT_MUL_ROWS(mat_mul_f16, AS_F16)
+MAT_MUL_ROWS(mat_mul_f8, AS_F8)
 
 #ifdef ATOLL_AVX512
 /* Quantised products come from vnni.c, or from the AVX2 table where the processor has no VNNI: see atoll_kernels.c. */
@@ -383,6 +419,8 @@ static int64_t read_sum(const uint64_t *p, int64_t n) {
 const struct kernels ATOLL_TABLE = {{
     [MAT_MUL_F32] = SLOT(mat_mul_f32),
     [MAT_MUL_BF16] = SLOT(mat_mul_bf16),
+    [MAT_MUL_F16] = SLOT(mat_mul_f16),
+    [MAT_MUL_F8] = SLOT(mat_mul_f8),
     [MAT_MUL_QUANTIZED] = MAT_MUL_QUANTIZED_SLOT,
     [QUANTIZE_ROWS] = SLOT(quantize_rows),
     [RMS_NORM] = SLOT(rms_norm),

@@ -10,6 +10,7 @@ import io.atoll.attention.moe.RoutedModel;
 import io.atoll.attention.moe.WorkerAddress;
 import io.atoll.attention.step.AttentionSettings;
 import io.atoll.attention.step.LocalAttentionWorker;
+import io.atoll.attention.step.Opening;
 import io.atoll.attention.step.SamplingParameters;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.attention.step.StepOutcome;
@@ -143,6 +144,7 @@ final class RecordedRuns implements AutoCloseable {
                                     new AttentionSettings(
                                             600,
                                             prompts.size(),
+                                            0,
                                             512,
                                             8 * 512,
                                             KvFormat.BF16,
@@ -202,7 +204,7 @@ final class RecordedRuns implements AutoCloseable {
             int[] prompt = prompts.get((int) id);
             SequenceOptions options =
                     new SequenceOptions(prompt.length, prompt.length + DECODED, SAMPLING);
-            assertEquals(Optional.empty(), worker.open(id, options));
+            assertEquals(new Opening.Opened(0), worker.open(id, options, prompt));
             next.put(id, prompt);
             positions.put(id, 0);
             traces.put(id, new Trace());

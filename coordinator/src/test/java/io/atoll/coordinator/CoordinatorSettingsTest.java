@@ -20,6 +20,7 @@ final class CoordinatorSettingsTest {
                                 64, // nested JSON
                                 262_144, // prompt tokens
                                 32_768, // output tokens
+                                Duration.ofMinutes(2), // queue
                                 Duration.ofMinutes(10), // request
                                 Duration.ofSeconds(30), // read a body
                                 Duration.ofSeconds(30)), // write to a client
@@ -27,6 +28,8 @@ final class CoordinatorSettingsTest {
                                 64, // running
                                 256, // queued beyond
                                 512, // rows of a step
+                                Duration.ofMillis(500), // decode delay
+                                2048, // rows from checkpoint to checkpoint
                                 1024, // buffered events
                                 Duration.ofSeconds(60), // step
                                 Duration.ofSeconds(30))), // drain

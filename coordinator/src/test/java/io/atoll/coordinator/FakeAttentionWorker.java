@@ -2,14 +2,17 @@ package io.atoll.coordinator;
 
 import io.atoll.attention.step.AttentionWorker;
 import io.atoll.attention.step.AttentionWorkerInfo;
+import io.atoll.attention.step.Opening;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.attention.step.StepOutcome;
 import io.atoll.attention.step.StepPlan;
+import io.atoll.attention.step.TokenLogprob;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
@@ -21,6 +24,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 
 /// A worker that says what it was told to say: each sequence, in the order they open, gets the next script.
 ///
@@ -32,6 +36,7 @@ public final class FakeAttentionWorker implements AttentionWorker {
     private final AttentionWorkerInfo info;
     private final BlockingQueue<int[]> scripts = new LinkedBlockingQueue<>();
     private final Map<Long, Playing> open = new ConcurrentHashMap<>();
+    private final Map<Long, Playing> playing = new ConcurrentHashMap<>(); // also what is set aside
     private final AtomicInteger steps = new AtomicInteger();
     private final Map<Long, SequenceOptions> options = new ConcurrentHashMap<>();
     private final Map<Long, int[]> prompts = new ConcurrentHashMap<>();
@@ -42,6 +47,7 @@ public final class FakeAttentionWorker implements AttentionWorker {
     private final Deque<StepOutcome> forced = new ArrayDeque<>();
     private final List<String> complaints = new CopyOnWriteArrayList<>();
     private volatile boolean held;
+    private volatile int cachedTokens;
     private volatile Optional<Failure> unavailable = Optional.empty();
     private volatile Optional<RuntimeException> bug = Optional.empty();
     private volatile Optional<RuntimeException> availabilityBug = Optional.empty();
@@ -54,6 +60,11 @@ public final class FakeAttentionWorker implements AttentionWorker {
     /// The tokens of the next sequence that opens and has none yet. After the last of them it repeats it.
     public void script(int... tokens) {
         scripts.add(tokens);
+    }
+
+    /// From now on so many tokens of a sequence count as seen when it is opened.
+    public void cache(int tokens) {
+        cachedTokens = tokens;
     }
 
     /// From now on each step waits for [#release].
@@ -141,17 +152,25 @@ public final class FakeAttentionWorker implements AttentionWorker {
     }
 
     @Override
-    public Optional<Failure> open(long sequenceId, SequenceOptions wanted) {
+    public Opening open(long sequenceId, SequenceOptions wanted, int[] tokens) {
         checkCaller();
         if (open.size() >= info.maxSequences()) {
-            return Optional.of(new Failure(ErrorCode.OVERLOADED, "open=" + open.size()));
+            return new Opening.Refused(
+                    new Failure(ErrorCode.OVERLOADED, "open=" + open.size()));
         }
-        int[] script = scripts.poll();
-        open.put(sequenceId, new Playing(script == null ? new int[] {0} : script));
+        Playing known = playing.get(sequenceId);
+        if (known == null) {
+            int[] script = scripts.poll();
+            known = new Playing(script == null ? new int[] {0} : script);
+            playing.put(sequenceId, known);
+        }
+        int cached = Math.min(cachedTokens, tokens.length - 1);
+        known.position = cached;
+        open.put(sequenceId, known);
         options.put(sequenceId, wanted);
-        prompts.put(sequenceId, new int[0]);
+        prompts.put(sequenceId, Arrays.copyOf(tokens, cached));
         opened.add(sequenceId);
-        return Optional.empty();
+        return new Opening.Opened(cached);
     }
 
     @Override
@@ -182,7 +201,12 @@ public final class FakeAttentionWorker implements AttentionWorker {
             remember(rows);
             playing.position += rows.tokens().length;
             if (rows.sample()) {
-                sampled.add(new StepOutcome.Sampled(rows.sequenceId(), playing.next(), -1));
+                sampled.add(
+                        new StepOutcome.Sampled(
+                                rows.sequenceId(),
+                                playing.next(),
+                                -1,
+                                likely(options.get(rows.sequenceId()).topLogprobs())));
             }
         }
         return new StepOutcome.Completed(sampled);
@@ -209,6 +233,11 @@ public final class FakeAttentionWorker implements AttentionWorker {
     @Override
     public void close() {
         throw new IllegalStateException("a coordinator borrows its worker");
+    }
+
+    /// Tokens from 0 on, each less likely than the one before.
+    private static List<TokenLogprob> likely(int count) {
+        return IntStream.range(0, count).mapToObj(i -> new TokenLogprob(i, -1 - i)).toList();
     }
 
     private void remember(StepPlan.SequenceRows rows) {

@@ -56,6 +56,7 @@ public final class TestCoordinator implements AutoCloseable {
                 10_000_000,
                 10_000_000,
                 requestTimeout,
+                requestTimeout,
                 patience,
                 patience);
     }
@@ -65,6 +66,8 @@ public final class TestCoordinator implements AutoCloseable {
                 maxRunning,
                 maxQueued,
                 512,
+                Duration.ofSeconds(1),
+                0,
                 maxBufferedEvents,
                 Duration.ofSeconds(60),
                 Duration.ofSeconds(20));

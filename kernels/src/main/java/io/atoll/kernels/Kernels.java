@@ -29,7 +29,8 @@ import java.lang.foreign.MemorySegment;
 public interface Kernels {
     KernelClass kernelClass();
 
-    /// `y[r, o] = sum over c of w[o, c] x[r, c]`, ascending in `c` by `fma(w, x, acc)`, for `F32` and `BF16` weights.
+    /// `y[r, o] = sum over c of w[o, c] x[r, c]`, ascending in `c` by `fma(w, x, acc)`, for weights that do not take quantised rows. The
+    /// weight `w` is the f32 that it means: of `F8_E4M3`, code times scale, rounded.
     ///
     /// @param x `[rows, w.cols()]`
     /// @param y row `r` starts at float `r * yStride`; outputs of the groups `groupBegin` to `groupEnd - 1` are
@@ -43,9 +44,10 @@ public interface Kernels {
             int groupBegin,
             int groupEnd);
 
-    /// The same for quantised weights and rows. A run is the columns that share a scale, 32 or 16 ([BlockLayout]). For each
+    /// The same for quantised weights and rows. A run is 32 or 16 columns ([BlockLayout]). For each
     /// run, ascending, with the exact integer dot product `d` of its levels and row bytes, `acc = fma(float(d) * xScale, scale,
     /// acc)`; then, where the format has minima, with the exact sum `s` of the row bytes, `acc = fma(float(s) * xScale, minimum, acc)`.
+    /// Where outputs have a factor, the sum is multiplied (or divided) by it in the end.
     ///
     /// @param w of a format that [WeightFormat#takesQuantizedRows]
     /// @param q int8 `[rows, w.cols()]` from [#quantizeRows], so never -128

@@ -13,6 +13,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.atoll.kernels.nativecode.NativeKernels;
 import io.atoll.kernels.scalar.ScalarKernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -35,6 +36,15 @@ final class KernelParityTest {
         return KernelLibrary.available().stream()
                 .filter(kernelClass -> kernelClass != KernelClass.SCALAR)
                 .map(kernelClass -> KernelLibrary.select(Optional.of(kernelClass.label())))
+                .toList();
+    }
+
+    /// Also those of a processor without the byte dot products of this one.
+    static List<Kernels> fastProducts() {
+        return Stream.concat(
+                        fast().stream(),
+                        Stream.of(KernelClass.C_AVX2, KernelClass.C_AVX512)
+                                .flatMap(c -> NativeKernels.withoutExtension(c).stream()))
                 .toList();
     }
 
@@ -71,10 +81,15 @@ final class KernelParityTest {
     @MethodSource("fast")
     void floatProductsAreTheScalarOnes(Kernels fast) {
         cases(
-                60,
+                120,
                 (arena, random) -> {
-                    WeightFormat format =
-                            random.nextBoolean() ? WeightFormat.F32 : WeightFormat.BF16;
+                    List<WeightFormat> formats =
+                            List.of(
+                                    WeightFormat.F32,
+                                    WeightFormat.BF16,
+                                    WeightFormat.F16,
+                                    WeightFormat.F8_E4M3);
+                    WeightFormat format = formats.get(random.nextInt(formats.size()));
                     int outputs = 1 + random.nextInt(200);
                     int cols =
                             random.nextInt(10) == 0 ? 1000 + random.nextInt(1200) : length(random);
@@ -102,7 +117,7 @@ final class KernelParityTest {
     }
 
     @ParameterizedTest
-    @MethodSource("fast")
+    @MethodSource("fastProducts")
     void byteProductsAreTheScalarOnes(Kernels fast) {
         for (WeightFormat format : WeightFormat.values()) {
             if (format.takesQuantizedRows()) {
@@ -115,7 +130,17 @@ final class KernelParityTest {
         boolean wide = format.columnMultiple() > 32;
         int outputs = 1 + random.nextInt(wide ? 100 : 200);
         int cols = format.columnMultiple() * (1 + random.nextInt(wide ? 3 : 12));
-        int rows = 1 + random.nextInt(12);
+        byteProduct(fast, format, arena, random, outputs, cols, 1 + random.nextInt(12));
+    }
+
+    private static void byteProduct(
+            Kernels fast,
+            WeightFormat format,
+            Arena arena,
+            Random random,
+            int outputs,
+            int cols,
+            int rows) {
         PackedMatrix w = packed(arena, random, format, outputs, cols);
         MemorySegment q = bytes(arena, random, (long) rows * cols);
         MemorySegment scales = uniform(arena, random, (long) rows * cols / 32);
@@ -142,9 +167,24 @@ final class KernelParityTest {
                 (k, out) -> k.matMulQuantized(w, q, scales, rows, out, stride, begin, end));
     }
 
+    /// More rows, and longer ones, than the C kernels make ready at a time.
+    @ParameterizedTest
+    @MethodSource("fastProducts")
+    void byteProductsInPartsAreTheScalarOnes(Kernels fast) {
+        for (WeightFormat format :
+                List.of(WeightFormat.Q8, WeightFormat.Q4_K, WeightFormat.Q6_K)) {
+            cases(
+                    1,
+                    (arena, random) -> {
+                        byteProduct(fast, format, arena, random, 33, 1280, 70);
+                        byteProduct(fast, format, arena, random, 17, 65_536 + 512, 1);
+                    });
+        }
+    }
+
     /// Random bytes as a whole matrix: every code, scales and minima of every kind, infinities and NaNs among them.
     @ParameterizedTest
-    @MethodSource("fast")
+    @MethodSource("fastProducts")
     void productsOfAnyBytesAreTheScalarOnes(Kernels fast) {
         for (WeightFormat format : WeightFormat.values()) {
             if (format.takesQuantizedRows()) {
@@ -170,7 +210,7 @@ final class KernelParityTest {
     }
 
     @ParameterizedTest
-    @MethodSource("fast")
+    @MethodSource("fastProducts")
     void byteProductsOfExtremesAreExact(Kernels fast) {
         try (Arena arena = Arena.ofConfined()) {
             for (byte weight : new byte[] {-128, -127, 0, 127}) {

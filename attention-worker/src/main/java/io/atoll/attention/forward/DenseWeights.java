@@ -9,6 +9,7 @@ import io.atoll.model.weights.MixerWeights;
 import io.atoll.model.weights.PackingMode;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.model.weights.WeightPacking;
+import io.atoll.model.weights.WidenedWeights;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -16,10 +17,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/// Everything but the routed experts and the embedding table, packed as the kernels read it. No value changes: BF16 stays
-/// BF16, blocks of integers stay what they are where the kernels have a format for them, and everything else becomes the f32
-/// it means.
+/// Everything but the routed experts and the embedding table, packed as the kernels read it. No value changes: floats of 16
+/// and 8 bits and integers stay what they are where the kernels have a format for them, and everything else becomes the f32 it
+/// means, which is logged.
 ///
 /// Matrices of a few outputs that decide over everything behind them (router, gates of the delta rule and of the shared expert) are
 /// always f32 or BF16, so that their rows are not rounded: they are a hundredth of the weights.
@@ -29,6 +32,8 @@ import java.util.stream.Stream;
 /// @param finalNorm f32 `[hidden]`
 /// @param lmHead `[vocabSize, hidden]`
 record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lmHead) {
+    private static final Logger LOG = LoggerFactory.getLogger(DenseWeights.class);
+
     /// @param inputNorm f32 `[hidden]`
     /// @param postMixerNorm f32 `[hidden]`
     /// @param router `[experts, hidden]`
@@ -78,9 +83,17 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
     static DenseWeights load(TextWeights weights, Compute compute, Arena arena) {
         Layer[] layers = new Layer[weights.config().layerCount()];
         PackedMatrix[] head = new PackedMatrix[1];
+        WidenedWeights widened = new WidenedWeights();
         Packer packer =
-                (mode, matrices) ->
-                        WeightPacking.keep(mode, weights.source(), List.of(matrices), arena);
+                (mode, matrices) -> {
+                    List<WeightMatrix> below = List.of(matrices);
+                    PackedMatrix packed =
+                            WeightPacking.keep(mode, weights.source(), below, arena);
+                    if (mode == PackingMode.PACKED) {
+                        widened.note(packed.format(), below);
+                    }
+                    return packed;
+                };
         compute.pool()
                 .run(
                         layers.length + 1,
@@ -93,6 +106,14 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                                         loadLayer(weights.layer(task - 1), packer, arena);
                             }
                         });
+        widened.summary()
+                .ifPresent(
+                        summary ->
+                                LOG.warn(
+                                        "{}: dense weights that became f32, at several times their"
+                                                + " size: {}",
+                                        weights.source(),
+                                        summary));
         return new DenseWeights(List.of(layers), vector(arena, weights.finalNorm()), head[0]);
     }
 

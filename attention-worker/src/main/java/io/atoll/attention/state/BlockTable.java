@@ -9,6 +9,9 @@ public final class BlockTable {
     private final MemorySegment offsets; // int64 [capacity]
     private int blocks;
 
+    /// Whether an open sequence holds the blocks, not a checkpoint.
+    private boolean inUse = true;
+
     BlockTable(MemorySegment offsets) {
         this.offsets = offsets;
     }
@@ -23,6 +26,14 @@ public final class BlockTable {
         return offsets.getAtIndex(ValueLayout.JAVA_LONG, index);
     }
 
+    boolean inUse() {
+        return inUse;
+    }
+
+    void setUnused() {
+        inUse = false;
+    }
+
     int blocks() {
         return blocks;
     }
@@ -31,7 +42,7 @@ public final class BlockTable {
         offsets.setAtIndex(ValueLayout.JAVA_LONG, blocks++, offset);
     }
 
-    void clear() {
-        blocks = 0;
+    void truncate(int count) {
+        blocks = count;
     }
 }

@@ -3,7 +3,8 @@ package io.atoll.attention.state;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/// The recurrent and convolution states of all Gated DeltaNet layers, one slot for each open sequence. Owns the memory.
+/// The recurrent and convolution states of all Gated DeltaNet layers, one slot for each open sequence and each checkpoint. Owns
+/// the memory.
 ///
 /// A slot is, layer after layer, the recurrent state and then the convolution state, so that a sequence's state is one
 /// run of bytes.
@@ -37,6 +38,13 @@ final class RecurrentStatePool implements AutoCloseable {
     int take() {
         int slot = freeSlots[--free];
         slot(slot).fill((byte) 0);
+        return slot;
+    }
+
+    /// Lends a slot with the states of another. There must be one.
+    int copy(int from) {
+        int slot = freeSlots[--free];
+        slot(slot).copyFrom(slot(from));
         return slot;
     }
 

@@ -9,11 +9,13 @@ import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 
-/// The states of all sequences of one worker. Owns their memory, which is set aside at start and backed by pages when it is
-/// first used.
+/// The states of all sequences of one worker, and checkpoints of some for sequences to come. Owns their memory, which is set aside
+/// at start and backed by pages when it is first used.
 ///
-/// A sequence reserves everything it can come to need when it is opened, so no step can run out of memory half-way.
+/// A sequence reserves everything it can come to need when it is opened, so no step can run out of memory half-way. Checkpoints
+/// live on what is left: they are given up, the least valuable first, when a sequence needs their blocks.
 public final class SequenceStates implements AutoCloseable {
     /// Positions of one KV block. Divides the kernels' segment; small enough that a short answer wastes little.
     public static final int BLOCK_TOKENS = 32;
@@ -21,21 +23,27 @@ public final class SequenceStates implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final StateShape shape;
     private final KvLayout layout;
-    private final int maxSequences;
     private final KvBlockPool blocks;
     private final RecurrentStatePool recurrentStates;
     private final MemorySegment tables; // int64 [slots, tableEntries]
     private final long tableEntries;
+    private final int maxSequences;
+    private final int maxCheckpoints;
+    private final PrefixCache cache = new PrefixCache(this::bytesOf);
+    private int openSequences;
 
     /// @param maxSequences sequences open at once
-    /// @param maxSequenceTokens longest of them
-    /// @param capacityTokens positions of all sequences together; rounded up to whole blocks
+    /// @param maxCheckpoints checkpoints kept at once; 0 keeps none
+    /// @param maxSequenceTokens longest sequence
+    /// @param capacityTokens positions of all sequences and checkpoints together; rounded up to whole blocks
     public SequenceStates(
             TextConfig config,
             KvFormat kvFormat,
             int maxSequences,
+            int maxCheckpoints,
             int maxSequenceTokens,
             long capacityTokens) {
+        this.maxCheckpoints = maxCheckpoints;
         shape = new StateShape(config);
         layout = new KvLayout(kvFormat, config.keyValueHeads(), BLOCK_TOKENS, config.headDim());
         this.maxSequences = maxSequences;
@@ -44,29 +52,32 @@ public final class SequenceStates implements AutoCloseable {
             throw new IllegalArgumentException(
                     "KV capacity out of range: " + capacityTokens + " tokens");
         }
+        int slots = Math.addExact(maxSequences, maxCheckpoints);
         blocks = new KvBlockPool(layout, shape.fullLayers(), (int) blockCount);
-        recurrentStates = new RecurrentStatePool(shape, maxSequences);
+        recurrentStates = new RecurrentStatePool(shape, slots);
         tableEntries = blocks.blocksFor(maxSequenceTokens);
-        tables =
-                LazyMemory.allocate(
-                        maxSequences * tableEntries * Long.BYTES, "block tables", arena);
+        tables = LazyMemory.allocate(slots * tableEntries * Long.BYTES, "block tables", arena);
+    }
+
+    /// Bytes of the recurrent states of one sequence or checkpoint.
+    public static long recurrentBytes(TextConfig config) {
+        return new StateShape(config).slotBytes();
     }
 
     /// What became of a request for a sequence's memory.
     public sealed interface Reservation {
-        /// The memory is reserved and its states are zero.
+        /// The memory is reserved. The state is that after the first `state.position()` tokens, which a checkpoint has seen, or
+        /// zero.
         record Reserved(SequenceState state) implements Reservation {}
 
         /// A pool is full.
         record Refused(Failure failure) implements Reservation {}
     }
 
-    /// Reserves what a sequence of at most `maxTokens` tokens needs.
-    public Reservation open(int maxTokens) {
-        if (recurrentStates.freeSlots() == 0) {
-            return new Reservation.Refused(
-                    new Failure(ErrorCode.OVERLOADED, "every sequence slot is taken"));
-        }
+    /// Reserves what a sequence of at most `maxTokens` tokens needs, and begins it where the deepest checkpoint on its way ends.
+    ///
+    /// @param tokens the first tokens of the sequence; the last of them is left to be computed, since its logits are wanted
+    public Reservation open(int maxTokens, int[] tokens) {
         if (blocks.blocksFor(maxTokens) > tableEntries) {
             throw new IllegalArgumentException(
                     "sequence of "
@@ -75,36 +86,148 @@ public final class SequenceStates implements AutoCloseable {
                             + tableEntries
                             + " blocks");
         }
-        if (blocks.blocksFor(maxTokens) > blocks.freeBlocks()) {
+        if (openSequences == maxSequences) {
             return new Reservation.Refused(
-                    new Failure(
-                            ErrorCode.OVERLOADED,
-                            "not enough KV blocks: need="
-                                    + blocks.blocksFor(maxTokens)
-                                    + " free="
-                                    + blocks.freeBlocks()
-                                    + " all="
-                                    + blocks.blocks()));
+                    new Failure(ErrorCode.OVERLOADED, "every sequence slot is taken"));
         }
-        int slot = recurrentStates.take();
-        BlockTable table =
-                new BlockTable(
-                        tables.asSlice(
-                                slot * tableEntries * Long.BYTES, tableEntries * Long.BYTES));
-        blocks.reserve(maxTokens, table);
+        Optional<Checkpoint> found = cache.find(tokens, tokens.length - 1);
+        int shared = found.map(SequenceStates::fullBlocks).orElse(0);
+        int needed = blocks.blocksFor(maxTokens);
+        int sharedInUse =
+                found.map(hit -> blocks.usedBlocks(hit.blockTable(), fullBlocks(hit))).orElse(0);
+        if (needed - sharedInUse > blocks.unusedBlocks()) {
+            return full(needed - sharedInUse); // giving up every checkpoint would not help
+        }
+        if (!makeRoom(needed - shared, found)) {
+            found = Optional.empty(); // the checkpoint itself holds what is missing
+            shared = 0;
+            if (!makeRoom(needed, found)) {
+                return full(needed);
+            }
+        }
+        openSequences++;
+        int slot =
+                found.isPresent()
+                        ? recurrentStates.copy(found.get().slot())
+                        : recurrentStates.take();
+        BlockTable table = table(slot);
+        found.ifPresent(checkpoint -> blocks.share(checkpoint.blockTable(), fullBlocks(checkpoint), table));
+        blocks.append(needed - shared, table);
+        SequenceState state = state(slot, maxTokens, table);
+        found.ifPresent(checkpoint -> begin(state, checkpoint));
+        return new Reservation.Reserved(state);
+    }
+
+    private Reservation full(int needed) {
+        return new Reservation.Refused(
+                new Failure(
+                        ErrorCode.OVERLOADED,
+                        "not enough KV blocks: need="
+                                + needed
+                                + " free="
+                                + blocks.unusedBlocks()
+                                + " all="
+                                + blocks.blocks()));
+    }
+
+    /// Blocks that lie wholly before a checkpoint, so that nobody writes to them.
+    private static int fullBlocks(Checkpoint checkpoint) {
+        return checkpoint.tokens() / BLOCK_TOKENS;
+    }
+
+    /// Brings a state to a checkpoint: a block that the sequence will go on writing has to be its own.
+    private void begin(SequenceState state, Checkpoint checkpoint) {
+        if (checkpoint.tokens() % BLOCK_TOKENS != 0) {
+            int last = fullBlocks(checkpoint);
+            blocks.copy(checkpoint.blockTable().offset(last), state.blockTable().offset(last));
+        }
+        state.advance(checkpoint.tokens());
+    }
+
+    /// Gives checkpoints up until so many blocks are free.
+    private boolean makeRoom(int needed, Optional<Checkpoint> spared) {
+        while (blocks.freeBlocks() < needed) {
+            if (!evict(spared)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private boolean evict(Optional<Checkpoint> spared) {
+        Optional<Checkpoint> victim = cache.evict(spared);
+        victim.ifPresent(checkpoint -> release(checkpoint.slot(), checkpoint.blockTable()));
+        return victim.isPresent();
+    }
+
+    private SequenceState state(int slot, int maxTokens, BlockTable table) {
         MemorySegment[] recurrent = new MemorySegment[shape.linearLayers()];
         MemorySegment[] conv = new MemorySegment[shape.linearLayers()];
         for (int i = 0; i < recurrent.length; i++) {
             recurrent[i] = recurrentStates.recurrent(slot, i);
             conv[i] = recurrentStates.conv(slot, i);
         }
-        return new Reservation.Reserved(new SequenceState(slot, maxTokens, table, recurrent, conv));
+        return new SequenceState(slot, maxTokens, table, recurrent, conv);
+    }
+
+    private BlockTable table(int slot) {
+        long bytes = tableEntries * Long.BYTES;
+        return new BlockTable(tables.asSlice(slot * bytes, bytes));
+    }
+
+    /// Keeps a checkpoint of a sequence that goes on. Does nothing if there is one already, or no room for one.
+    ///
+    /// @param tokens begins with the `state.position()` tokens that the sequence has seen
+    public void checkpoint(SequenceState state, int[] tokens) {
+        int length = state.position();
+        if (maxCheckpoints == 0 || length == 0 || cache.contains(tokens, length)) {
+            return;
+        }
+        makeRoomForOne();
+        int slot = recurrentStates.copy(state.slot());
+        BlockTable table = table(slot);
+        table.setUnused();
+        blocks.share(state.blockTable(), blocks.blocksFor(length), table);
+        cache.put(tokens, new Checkpoint(slot, table, length));
+    }
+
+    /// Ends a sequence and makes a checkpoint of what it has seen, without a copy.
+    ///
+    /// @param tokens begins with the `state.position()` tokens that the sequence has seen
+    public void closeToCheckpoint(SequenceState state, int[] tokens) {
+        int length = state.position();
+        if (maxCheckpoints == 0 || length == 0 || cache.contains(tokens, length)) {
+            close(state);
+            return;
+        }
+        openSequences--;
+        makeRoomForOne();
+        blocks.truncate(state.blockTable(), blocks.blocksFor(length));
+        blocks.retire(state.blockTable());
+        cache.put(tokens, new Checkpoint(state.slot(), state.blockTable(), length));
+    }
+
+    private void makeRoomForOne() {
+        if (cache.size() == maxCheckpoints) {
+            evict(Optional.empty());
+        }
     }
 
     /// Takes a sequence's memory back.
     public void close(SequenceState state) {
-        blocks.release(state.blockTable());
-        recurrentStates.release(state.slot());
+        openSequences--;
+        release(state.slot(), state.blockTable());
+    }
+
+    private void release(int slot, BlockTable table) {
+        blocks.truncate(table, 0);
+        recurrentStates.release(slot);
+    }
+
+    /// Bytes that are free when the checkpoint is given up.
+    private long bytesOf(Checkpoint checkpoint) {
+        return shape.slotBytes()
+                + blocks.heldAlone(checkpoint.blockTable()) * blocks.blockBytes();
     }
 
     /// Keys and values of one full-attention layer, all blocks.
@@ -173,14 +296,19 @@ public final class SequenceStates implements AutoCloseable {
         return maxSequences;
     }
 
-    /// Blocks that no sequence holds.
+    /// Blocks that neither a sequence nor a checkpoint holds.
     public int freeBlocks() {
         return blocks.freeBlocks();
     }
 
     /// Sequences that can still be opened, if there are blocks for them.
-    public int freeSlots() {
-        return recurrentStates.freeSlots();
+    public int freeSequences() {
+        return maxSequences - openSequences;
+    }
+
+    /// Checkpoints that are kept now.
+    public int checkpoints() {
+        return cache.size();
     }
 
     @Override

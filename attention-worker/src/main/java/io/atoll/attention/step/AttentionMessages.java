@@ -6,6 +6,7 @@ import io.atoll.proto.v1.AttentionFailure;
 import io.atoll.proto.v1.AttentionInfo;
 import io.atoll.proto.v1.ExpertWorkerState;
 import io.atoll.proto.v1.ExpertWorkers;
+import io.atoll.proto.v1.LikelyToken;
 import io.atoll.proto.v1.OpenSequence;
 import io.atoll.proto.v1.SampledToken;
 import io.atoll.proto.v1.Sampling;
@@ -21,12 +22,12 @@ import java.util.List;
 final class AttentionMessages {
     static final int WIRE_VERSION = 1;
 
-    /// A step of 64 Ki rows takes less than a quarter of this.
-    static final int MAX_MESSAGE_BYTES = 1 << 20;
+    /// An opening with a million tokens takes half of this.
+    static final int MAX_MESSAGE_BYTES = 8 << 20;
 
     private AttentionMessages() {}
 
-    static OpenSequence open(long sequenceId, SequenceOptions options) {
+    static OpenSequence open(long sequenceId, SequenceOptions options, int[] tokens) {
         SamplingParameters sampling = options.sampling();
         return OpenSequence.newBuilder()
                 .setSequenceId(sequenceId)
@@ -41,8 +42,23 @@ final class AttentionMessages {
                                 .setPresencePenalty(sampling.presencePenalty())
                                 .setFrequencyPenalty(sampling.frequencyPenalty())
                                 .setRepetitionPenalty(sampling.repetitionPenalty())
-                                .setSeed(sampling.seed()))
+                                .setSeed(sampling.seed())
+                                .putAllLogitBias(sampling.logitBias()))
+                .setTopLogprobs(options.topLogprobs())
+                .addAllTokens(list(tokens))
                 .build();
+    }
+
+    static int[] tokens(OpenSequence open) {
+        return array(open.getTokensList());
+    }
+
+    private static List<Integer> list(int[] tokens) {
+        return Arrays.stream(tokens).boxed().toList();
+    }
+
+    private static int[] array(List<Integer> tokens) {
+        return tokens.stream().mapToInt(Integer::intValue).toArray();
     }
 
     static SequenceOptions options(OpenSequence open) {
@@ -58,7 +74,9 @@ final class AttentionMessages {
                         sampling.getPresencePenalty(),
                         sampling.getFrequencyPenalty(),
                         sampling.getRepetitionPenalty(),
-                        sampling.getSeed()));
+                        sampling.getSeed(),
+                        sampling.getLogitBiasMap()),
+                open.getTopLogprobs());
     }
 
     static StepRequest step(StepPlan plan) {
@@ -71,8 +89,9 @@ final class AttentionMessages {
                     StepRows.newBuilder()
                             .setSequenceId(rows.sequenceId())
                             .setFirstPosition(rows.firstPosition())
-                            .addAllTokens(Arrays.stream(rows.tokens()).boxed().toList())
-                            .setSample(rows.sample()));
+                            .addAllTokens(list(rows.tokens()))
+                            .setSample(rows.sample())
+                            .setCheckpoint(rows.checkpoint()));
         }
         return request.build();
     }
@@ -86,10 +105,9 @@ final class AttentionMessages {
                                         new StepPlan.SequenceRows(
                                                 rows.getSequenceId(),
                                                 rows.getFirstPosition(),
-                                                rows.getTokensList().stream()
-                                                        .mapToInt(Integer::intValue)
-                                                        .toArray(),
-                                                rows.getSample()))
+                                                array(rows.getTokensList()),
+                                                rows.getSample(),
+                                                rows.getCheckpoint()))
                         .toList(),
                 Duration.ofNanos(request.getTimeoutNanos()));
     }
@@ -101,7 +119,9 @@ final class AttentionMessages {
                     SampledToken.newBuilder()
                             .setSequenceId(token.sequenceId())
                             .setToken(token.token())
-                            .setLogprob(token.logprob()));
+                            .setLogprob(token.logprob())
+                            .addAllTop(
+                                    token.top().stream().map(AttentionMessages::likely).toList()));
         }
         return reply.build();
     }
@@ -113,8 +133,19 @@ final class AttentionMessages {
                                 new StepOutcome.Sampled(
                                         token.getSequenceId(),
                                         token.getToken(),
-                                        token.getLogprob()))
+                                        token.getLogprob(),
+                                        token.getTopList().stream()
+                                                .map(AttentionMessages::likely)
+                                                .toList()))
                 .toList();
+    }
+
+    private static LikelyToken likely(TokenLogprob token) {
+        return LikelyToken.newBuilder().setToken(token.token()).setLogprob(token.logprob()).build();
+    }
+
+    private static TokenLogprob likely(LikelyToken token) {
+        return new TokenLogprob(token.getToken(), token.getLogprob());
     }
 
     static ExpertWorkers expertWorkers(List<ExpertWorkerStatus> workers) {

@@ -10,6 +10,7 @@ import io.atoll.proto.v1.AttentionHello;
 import io.atoll.proto.v1.AttentionReply;
 import io.atoll.proto.v1.AttentionRequest;
 import io.atoll.proto.v1.OpenSequence;
+import io.atoll.proto.v1.SequenceOpened;
 import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
@@ -219,11 +220,17 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
                         "sequence is open already: id=" + open.getSequenceId());
             }
             long sequence = nextWorkerSequence++;
-            Optional<Failure> failure = worker.open(sequence, options);
-            if (failure.isEmpty()) {
-                workerSequences.put(open.getSequenceId(), sequence);
-            }
-            return doneOr(failure);
+            return switch (worker.open(sequence, options, AttentionMessages.tokens(open))) {
+                case Opening.Opened(int cachedTokens) -> {
+                    workerSequences.put(open.getSequenceId(), sequence);
+                    yield Optional.of(
+                            AttentionReply.newBuilder()
+                                    .setOpened(
+                                            SequenceOpened.newBuilder()
+                                                    .setCachedTokens(cachedTokens)));
+                }
+                case Opening.Refused(var failure) -> failed(failure.code(), failure.message());
+            };
         }
 
         private Optional<AttentionReply.Builder> step(StepPlan plan, long arrivedNanos) {
@@ -247,7 +254,11 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
                 sessionSequences.put(sequence, id);
                 translated.add(
                         new SequenceRows(
-                                sequence, rows.firstPosition(), rows.tokens(), rows.sample()));
+                                sequence,
+                                rows.firstPosition(),
+                                rows.tokens(),
+                                rows.sample(),
+                                rows.checkpoint()));
             }
             return switch (worker.step(new StepPlan(plan.stepId(), translated, left))) {
                 case StepOutcome.Failed(var failure) -> failed(failure.code(), failure.message());
@@ -255,7 +266,7 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
                     List<Sampled> ours = new ArrayList<>(sampled.size());
                     for (Sampled token : sampled) {
                         long id = sessionSequences.get(token.sequenceId());
-                        ours.add(new Sampled(id, token.token(), token.logprob()));
+                        ours.add(new Sampled(id, token.token(), token.logprob(), token.top()));
                     }
                     yield Optional.of(
                             AttentionReply.newBuilder().setStep(AttentionMessages.reply(ours)));

@@ -8,8 +8,10 @@ import java.util.Optional;
 ///
 /// @param maxStepRows rows of one step, prefill and decode together
 /// @param maxSequences sequences open at once, each with its recurrent state
+/// @param maxCheckpoints states kept for sequences that begin with the same tokens, each as large as a sequence's recurrent state;
+///     0 keeps none
 /// @param maxSequenceTokens longest sequence; the model's own limit if that is shorter
-/// @param kvCapacityTokens positions whose keys and values fit, all sequences together
+/// @param kvCapacityTokens positions whose keys and values fit, all sequences and checkpoints together
 /// @param kvFormat how keys and values are kept
 /// @param threads compute threads, the calling one included
 /// @param kernels kernel family, or empty for the best that runs here
@@ -17,6 +19,7 @@ import java.util.Optional;
 public record AttentionSettings(
         int maxStepRows,
         int maxSequences,
+        int maxCheckpoints,
         int maxSequenceTokens,
         long kvCapacityTokens,
         KvFormat kvFormat,
@@ -26,6 +29,10 @@ public record AttentionSettings(
     public AttentionSettings {
         requirePositive("maxStepRows", maxStepRows);
         requirePositive("maxSequences", maxSequences);
+        if (maxCheckpoints < 0) {
+            throw new IllegalArgumentException(
+                    "maxCheckpoints must not be negative: " + maxCheckpoints);
+        }
         requirePositive("maxSequenceTokens", maxSequenceTokens);
         requirePositive("kvCapacityTokens", kvCapacityTokens);
         requirePositive("threads", threads);
@@ -39,6 +46,7 @@ public record AttentionSettings(
     public static AttentionSettings defaults() {
         return new AttentionSettings(
                 512,
+                16,
                 16,
                 32 * 1024,
                 128 * 1024,

@@ -9,15 +9,18 @@ public interface AttentionWorker extends AutoCloseable {
     /// What this worker serves and how much of it; does not change.
     AttentionWorkerInfo info();
 
-    /// Reserves what a sequence of at most `options.maxTokens()` tokens needs: KV blocks and a recurrent state.
+    /// Reserves what a sequence of at most `options.maxTokens()` tokens needs: KV blocks and a recurrent state. Begins it at the
+    /// longest prefix of `tokens` that a checkpoint is kept of.
     ///
-    /// @return empty when the sequence is open, else why it is not
-    Optional<Failure> open(long sequenceId, SequenceOptions options);
+    /// @param tokens what is known of the sequence: its prompt, and its output so far if it was set aside. The last of them is
+    ///     always left to a step
+    Opening open(long sequenceId, SequenceOptions options, int[] tokens);
 
     /// Runs every layer over the rows of one step and samples where asked.
     StepOutcome step(StepPlan plan);
 
-    /// Frees a sequence. An unknown one is ignored: closing twice is harmless.
+    /// Ends a sequence. What it has seen may be kept as a checkpoint, for one that goes on from there. An unknown one is
+    /// ignored: closing twice is harmless.
     void close(long sequenceId);
 
     /// Why a step would fail now, if it would.

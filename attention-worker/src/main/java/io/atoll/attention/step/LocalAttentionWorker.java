@@ -23,6 +23,7 @@ import io.atoll.model.weights.TextWeights;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -91,6 +92,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
                         config,
                         settings.kvFormat(),
                         settings.maxSequences(),
+                        settings.maxCheckpoints(),
                         info.maxSequenceTokens(),
                         settings.kvCapacityTokens());
         try {
@@ -114,20 +116,34 @@ public final class LocalAttentionWorker implements AttentionWorker {
         private final SequenceOptions options;
         private final SequenceState state;
         private final TokenCounts counts;
+        private int[] tokens; // seen so far, then room for more
         private boolean lost;
 
-        Sequence(SequenceOptions options, SequenceState state) {
+        /// @param known begins with the tokens that the state has seen
+        Sequence(SequenceOptions options, SequenceState state, int[] known) {
             this.options = options;
             this.state = state;
             counts = new TokenCounts(options.sampling());
+            tokens = Arrays.copyOf(known, Math.max(known.length, state.position()));
+            count(0, state.position());
         }
 
         /// Notes that the rows went through every layer.
-        void advance(int[] tokens) {
-            for (int i = 0; i < tokens.length; i++) {
-                counts.add(tokens[i], state.position() + i >= options.promptTokens());
+        void advance(int[] rows) {
+            int position = state.position();
+            state.advance(rows.length);
+            if (tokens.length < state.position()) {
+                int room = Math.min(options.maxTokens(), 2 * state.position());
+                tokens = Arrays.copyOf(tokens, room);
             }
-            state.advance(tokens.length);
+            System.arraycopy(rows, 0, tokens, position, rows.length);
+            count(position, state.position());
+        }
+
+        private void count(int from, int to) {
+            for (int i = from; i < to; i++) {
+                counts.add(tokens[i], i >= options.promptTokens());
+            }
         }
     }
 
@@ -157,15 +173,15 @@ public final class LocalAttentionWorker implements AttentionWorker {
     }
 
     @Override
-    public Optional<Failure> open(long sequenceId, SequenceOptions options) {
+    public Opening open(long sequenceId, SequenceOptions options, int[] tokens) {
         enter();
         try {
             if (sequences.containsKey(sequenceId)) {
-                return refuse(
+                return refuseToOpen(
                         ErrorCode.INVALID_REQUEST, "sequence is open already: id=" + sequenceId);
             }
             if (options.maxTokens() > info.maxSequenceTokens()) {
-                return refuse(
+                return refuseToOpen(
                         ErrorCode.PROMPT_TOO_LONG,
                         "sequence of up to "
                                 + options.maxTokens()
@@ -173,12 +189,24 @@ public final class LocalAttentionWorker implements AttentionWorker {
                                 + info.maxSequenceTokens()
                                 + " are served");
             }
-            return switch (states.open(options.maxTokens())) {
+            if (tokens.length < options.promptTokens() || tokens.length > options.maxTokens()) {
+                return refuseToOpen(
+                        ErrorCode.INVALID_REQUEST,
+                        "sequence "
+                                + sequenceId
+                                + " has a prompt of "
+                                + options.promptTokens()
+                                + " and at most "
+                                + options.maxTokens()
+                                + " tokens, known are "
+                                + tokens.length);
+            }
+            return switch (states.open(options.maxTokens(), tokens)) {
                 case Reservation.Reserved(var state) -> {
-                    sequences.put(sequenceId, new Sequence(options, state));
-                    yield Optional.empty();
+                    sequences.put(sequenceId, new Sequence(options, state, tokens));
+                    yield new Opening.Opened(state.position());
                 }
-                case Reservation.Refused(var failure) -> Optional.of(failure);
+                case Reservation.Refused(var failure) -> new Opening.Refused(failure);
             };
         } finally {
             leave();
@@ -315,7 +343,11 @@ public final class LocalAttentionWorker implements AttentionWorker {
         StepOutcome outcome = sample(draws);
         if (outcome instanceof StepOutcome.Completed) {
             for (SequenceRows rows : plan.sequences()) {
-                sequences.get(rows.sequenceId()).lost = false;
+                Sequence sequence = sequences.get(rows.sequenceId());
+                sequence.lost = false;
+                if (rows.checkpoint()) {
+                    states.checkpoint(sequence.state, sequence.tokens);
+                }
             }
         }
         forward.times().end(Stage.SAMPLING);
@@ -338,15 +370,16 @@ public final class LocalAttentionWorker implements AttentionWorker {
                                         forward.logits(draw.logitRow()),
                                         draw.sequence().options.sampling(),
                                         draw.sequence().counts,
-                                        draw.sequence().state.position());
+                                        draw.sequence().state.position(),
+                                        draw.sequence().options.topLogprobs());
                     }
                 });
         List<StepOutcome.Sampled> sampled = new ArrayList<>(choices.length);
         for (int i = 0; i < choices.length; i++) {
             long id = draws.get(i).sequenceId();
             switch (choices[i]) {
-                case Choice.Chosen(int token, float logprob) ->
-                        sampled.add(new StepOutcome.Sampled(id, token, logprob));
+                case Choice.Chosen(int token, float logprob, var top) ->
+                        sampled.add(new StepOutcome.Sampled(id, token, logprob, top));
                 case Choice.NotFinite(int token, float logit) -> {
                     return new StepOutcome.Failed(
                             new Failure(
@@ -368,8 +401,13 @@ public final class LocalAttentionWorker implements AttentionWorker {
         enter();
         try {
             Sequence sequence = sequences.remove(sequenceId);
-            if (sequence != null) {
+            if (sequence == null) {
+                return;
+            }
+            if (sequence.lost) {
                 states.close(sequence.state);
+            } else {
+                states.closeToCheckpoint(sequence.state, sequence.tokens);
             }
         } finally {
             leave();
@@ -418,7 +456,16 @@ public final class LocalAttentionWorker implements AttentionWorker {
 
     /// Sequences that could be opened now, for tests of what is freed.
     int freeSequences() {
-        return states.freeSlots();
+        return states.freeSequences();
+    }
+
+    /// Checkpoints kept now, for tests.
+    int checkpoints() {
+        return states.checkpoints();
+    }
+
+    private static Opening refuseToOpen(ErrorCode code, String message) {
+        return new Opening.Refused(new Failure(code, message));
     }
 
     private static Optional<Failure> refuse(ErrorCode code, String message) {

@@ -95,19 +95,24 @@ public final class RemoteAttentionWorker implements AttentionWorker {
     }
 
     @Override
-    public Optional<Failure> open(long sequenceId, SequenceOptions options) {
+    public Opening open(long sequenceId, SequenceOptions options, int[] tokens) {
         callers.lock();
         try {
             Optional<Failure> failure = connect();
             if (failure.isPresent()) {
-                return failure;
+                return new Opening.Refused(failure.get());
             }
-            return failureOf(
+            Answer answer =
                     call(
                             AttentionRequest.newBuilder()
-                                    .setOpen(AttentionMessages.open(sequenceId, options)),
-                            ReplyCase.DONE,
-                            callTimeout));
+                                    .setOpen(AttentionMessages.open(sequenceId, options, tokens)),
+                            ReplyCase.OPENED,
+                            callTimeout);
+            return switch (answer) {
+                case Answer.Broken(var broken) -> new Opening.Refused(broken);
+                case Answer.Reply(var reply) ->
+                        opened(reply.getOpened().getCachedTokens(), tokens.length);
+            };
         } finally {
             callers.unlock();
         }
@@ -269,6 +274,16 @@ public final class RemoteAttentionWorker implements AttentionWorker {
             link = Optional.empty();
         }
         return answer;
+    }
+
+    private Opening opened(int cached, int known) {
+        if (cached < 0 || cached >= known) {
+            return new Opening.Refused(
+                    new Failure(
+                            ErrorCode.MALFORMED_MESSAGE,
+                            target + " has " + cached + " cached tokens of " + known));
+        }
+        return new Opening.Opened(cached);
     }
 
     private static Optional<Failure> failureOf(Answer answer) {

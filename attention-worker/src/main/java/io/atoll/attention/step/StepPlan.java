@@ -28,7 +28,9 @@ public record StepPlan(long stepId, List<SequenceRows> sequences, Duration timeo
     /// @param firstPosition how many tokens the worker has already seen; a step that disagrees is refused
     /// @param tokens at least one
     /// @param sample whether to choose a token after the last row
-    public record SequenceRows(long sequenceId, int firstPosition, int[] tokens, boolean sample) {
+    /// @param checkpoint whether to keep the state after the last row for sequences that begin with the same tokens
+    public record SequenceRows(
+            long sequenceId, int firstPosition, int[] tokens, boolean sample, boolean checkpoint) {
         public SequenceRows {
             if (tokens.length == 0 || firstPosition < 0) {
                 throw new IllegalArgumentException(
@@ -36,18 +38,32 @@ public record StepPlan(long stepId, List<SequenceRows> sequences, Duration timeo
             }
         }
 
+        /// Rows without a checkpoint.
+        public SequenceRows(long sequenceId, int firstPosition, int[] tokens, boolean sample) {
+            this(sequenceId, firstPosition, tokens, sample, false);
+        }
+
         @Override
         public boolean equals(Object other) {
-            return other instanceof SequenceRows(long id, int first, int[] theirs, boolean sampled)
+            return other
+                            instanceof
+                            SequenceRows(
+                                    long id,
+                                    int first,
+                                    int[] theirs,
+                                    boolean sampled,
+                                    boolean kept)
                     && id == sequenceId
                     && first == firstPosition
                     && sampled == sample
+                    && kept == checkpoint
                     && Arrays.equals(theirs, tokens);
         }
 
         @Override
         public int hashCode() {
-            return Objects.hash(sequenceId, firstPosition, Arrays.hashCode(tokens), sample);
+            return Objects.hash(
+                    sequenceId, firstPosition, Arrays.hashCode(tokens), sample, checkpoint);
         }
     }
 }

@@ -7,8 +7,8 @@ import io.atoll.attention.DemoModel;
 import io.atoll.attention.forward.StepBatch.Logits;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.attention.state.SequenceStates.Reservation;
-import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KvFormat;
+import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.scalar.ScalarKernels;
 import java.util.ArrayList;
 import java.util.List;
@@ -50,13 +50,18 @@ class ComputeTest {
         try (ComputePool pool = new ComputePool(threads);
                 SequenceStates states =
                         new SequenceStates(
-                                DemoModel.directory().config().text(), KvFormat.BF16, 5, 32, 160)) {
+                                DemoModel.directory().config().text(),
+                                KvFormat.BF16,
+                                5,
+                                0,
+                                32,
+                                160)) {
             Compute compute = new Compute(new ScalarKernels(), pool);
             List<StepBatch.Piece> pieces = new ArrayList<>();
             for (int i = 1; i <= 5; i++) {
                 pieces.add(
                         new StepBatch.Piece(
-                                assertInstanceOf(Reservation.Reserved.class, states.open(32))
+                                assertInstanceOf(Reservation.Reserved.class, states.open(32, new int[1]))
                                         .state(),
                                 new int[i],
                                 Logits.NONE));

@@ -19,7 +19,8 @@ import org.junit.jupiter.api.Test;
 
 class SequenceStatesTest {
     private final SequenceStates states =
-            new SequenceStates(DemoModel.directory().config().text(), KvFormat.BF16, 3, 256, 320);
+            new SequenceStates(
+                    DemoModel.directory().config().text(), KvFormat.BF16, 3, 2, 256, 320);
 
     @AfterEach
     void close() {
@@ -27,11 +28,11 @@ class SequenceStatesTest {
     }
 
     private SequenceState reserved(int maxTokens) {
-        return assertInstanceOf(Reservation.Reserved.class, states.open(maxTokens)).state();
+        return assertInstanceOf(Reservation.Reserved.class, states.open(maxTokens, new int[1])).state();
     }
 
     private ErrorCode refused(int maxTokens) {
-        return assertInstanceOf(Reservation.Refused.class, states.open(maxTokens)).failure().code();
+        return assertInstanceOf(Reservation.Refused.class, states.open(maxTokens, new int[1])).failure().code();
     }
 
     @Test
@@ -53,7 +54,7 @@ class SequenceStatesTest {
         assertEquals(2, states.freeBlocks());
         assertEquals(ErrorCode.OVERLOADED, refused(65));
         assertEquals(2, states.freeBlocks());
-        assertEquals(2, states.freeSlots());
+        assertEquals(2, states.freeSequences());
         reserved(64);
     }
 
@@ -67,7 +68,7 @@ class SequenceStatesTest {
             states.close(other);
         }
         assertEquals(10, states.freeBlocks());
-        assertEquals(3, states.freeSlots());
+        assertEquals(3, states.freeSequences());
     }
 
     @Test

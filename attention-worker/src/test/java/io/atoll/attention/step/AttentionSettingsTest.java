@@ -15,6 +15,7 @@ class AttentionSettingsTest {
                 new AttentionSettings(
                         512,
                         16,
+                        16,
                         32_768,
                         131_072,
                         KvFormat.BF16,
@@ -29,12 +30,12 @@ class AttentionSettingsTest {
         Duration second = Duration.ofSeconds(1);
         Optional<String> any = Optional.empty();
         KvFormat f32 = KvFormat.F32;
-        assertRefused(() -> new AttentionSettings(0, 1, 1, 1, f32, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 0, 1, 1, f32, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 0, 1, f32, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 0, f32, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, f32, 0, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, f32, 1, any, Duration.ZERO));
+        assertRefused(() -> new AttentionSettings(0, 1, 1, 1, 1, f32, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 0, 1, 1, 1, f32, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 0, 1, f32, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 0, f32, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, f32, 0, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, f32, 1, any, Duration.ZERO));
     }
 
     private static void assertRefused(Runnable settings) {

@@ -124,7 +124,7 @@ class GoldenForwardTest {
     /// Prompts of several attention segments.
     private static void compareLastLogits(String name, TextWeights weights) {
         Kernels kernels = KernelLibrary.select(Optional.empty());
-        AttentionSettings settings = TestWorker.settings(1024, 1, 1024, 1024);
+        AttentionSettings settings = TestWorker.settings(1024, 1, 0, 1024, 1024);
         try (TestWorker test = new TestWorker(weights, kernels, 2, settings, DemoModel.experts());
                 Checkpoint golden = DemoModel.golden("long-prompts.safetensors")) {
             int[] ids = ints(golden.require(name + ".ids"));

@@ -25,6 +25,7 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -37,8 +38,10 @@ import org.junit.jupiter.api.Timeout;
 class RemoteAttentionWorkerTest {
     private static final int[] PROMPT = {2017, 801, 261, 198, 344, 287, 273, 426, 385, 1712};
     private static final SamplingParameters SAMPLED =
-            new SamplingParameters(0.8f, 30, 0.9f, 0.01f, 0.5f, 0.2f, 1.2f, -3);
-    private static final SequenceOptions OPTIONS = new SequenceOptions(PROMPT.length, 32, SAMPLED);
+            new SamplingParameters(
+                    0.8f, 30, 0.9f, 0.01f, 0.5f, 0.2f, 1.2f, -3, Map.of(300, 9f, 198, -100f));
+    private static final SequenceOptions OPTIONS =
+            new SequenceOptions(PROMPT.length, 32, SAMPLED, 3);
     private static final Duration CALL_TIMEOUT = Duration.ofSeconds(20);
 
     private final InProcessExperts experts =
@@ -95,7 +98,7 @@ class RemoteAttentionWorkerTest {
 
     /// Prefills the prompt in two cuts and decodes a few tokens.
     private List<Sampled> generate(AttentionWorker worker, long id) {
-        assertEquals(Optional.empty(), worker.open(id, OPTIONS));
+        assertEquals(Optional.empty(), TestWorker.tryOpen(worker, id, OPTIONS));
         completed(worker.step(plan(TestWorker.piece(id, PROMPT, 0, 4))));
         List<Sampled> sampled =
                 new ArrayList<>(
@@ -118,6 +121,7 @@ class RemoteAttentionWorkerTest {
         try (RemoteAttentionWorker remote = connect()) {
             assertEquals(local.worker.info(), remote.info());
             assertEquals(expected, generate(remote, 5));
+            expected.forEach(sampled -> assertEquals(3, sampled.top().size()));
         }
     }
 
@@ -125,8 +129,8 @@ class RemoteAttentionWorkerTest {
     void twoCoordinatorsMayUseTheSameIds() throws IOException {
         try (RemoteAttentionWorker one = connect();
                 RemoteAttentionWorker other = connect()) {
-            assertEquals(Optional.empty(), one.open(1, OPTIONS));
-            assertEquals(Optional.empty(), other.open(1, OPTIONS));
+            assertEquals(Optional.empty(), TestWorker.tryOpen(one, 1, OPTIONS));
+            assertEquals(Optional.empty(), TestWorker.tryOpen(other, 1, OPTIONS));
             SequenceRows rows = TestWorker.piece(1, PROMPT, 0, PROMPT.length);
             List<Sampled> sampled = completed(one.step(plan(rows)));
             assertEquals(sampled, completed(other.step(plan(rows))));
@@ -141,17 +145,17 @@ class RemoteAttentionWorkerTest {
         int slots = TestWorker.SETTINGS.maxSequences();
         RemoteAttentionWorker leaver = connect();
         for (int i = 0; i < slots; i++) {
-            assertEquals(Optional.empty(), leaver.open(i, OPTIONS));
+            assertEquals(Optional.empty(), TestWorker.tryOpen(leaver, i, OPTIONS));
         }
         try (RemoteAttentionWorker stayer = connect()) {
             assertEquals(
-                    ErrorCode.OVERLOADED, stayer.open(0, OPTIONS).map(Failure::code).orElseThrow());
+                    ErrorCode.OVERLOADED, TestWorker.tryOpen(stayer, 0, OPTIONS).map(Failure::code).orElseThrow());
             leaver.close();
             // The end of a stream is noticed in its own time.
             long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
             int opened = 0;
             while (opened < slots && System.nanoTime() < deadline) {
-                opened += stayer.open(opened, OPTIONS).isEmpty() ? 1 : 0;
+                opened += TestWorker.tryOpen(stayer, opened, OPTIONS).isEmpty() ? 1 : 0;
             }
             assertEquals(slots, opened);
         }
@@ -162,10 +166,10 @@ class RemoteAttentionWorkerTest {
         try (RemoteAttentionWorker remote = connect()) {
             SequenceRows rows = TestWorker.piece(1, PROMPT, 0, PROMPT.length);
             assertEquals(ErrorCode.SEQUENCE_LOST, failed(remote.step(plan(rows))));
-            assertEquals(Optional.empty(), remote.open(1, OPTIONS));
+            assertEquals(Optional.empty(), TestWorker.tryOpen(remote, 1, OPTIONS));
             assertEquals(
                     ErrorCode.INVALID_REQUEST,
-                    remote.open(1, OPTIONS).map(Failure::code).orElseThrow());
+                    TestWorker.tryOpen(remote, 1, OPTIONS).map(Failure::code).orElseThrow());
 
             Failure cause = new Failure(ErrorCode.NO_LIVE_REPLICA, "layer=3 expert=7");
             experts.failWhen(layer -> layer == 3 ? Optional.of(cause) : Optional.empty());
@@ -184,7 +188,7 @@ class RemoteAttentionWorkerTest {
                     throw new IllegalStateException("a bug in layer " + layer);
                 });
         try (RemoteAttentionWorker remote = connect()) {
-            assertEquals(Optional.empty(), remote.open(1, OPTIONS));
+            assertEquals(Optional.empty(), TestWorker.tryOpen(remote, 1, OPTIONS));
             SequenceRows rows = TestWorker.piece(1, PROMPT, 0, PROMPT.length);
             assertEquals(ErrorCode.INTERNAL, failed(remote.step(plan(rows))));
             assertEquals(ErrorCode.SEQUENCE_LOST, failed(remote.step(plan(rows))));
@@ -194,7 +198,7 @@ class RemoteAttentionWorkerTest {
     @Test
     void stepPastItsTimeFailsOnTheOtherSideToo() throws IOException {
         try (RemoteAttentionWorker remote = connect()) {
-            assertEquals(Optional.empty(), remote.open(1, OPTIONS));
+            assertEquals(Optional.empty(), TestWorker.tryOpen(remote, 1, OPTIONS));
             SequenceRows rows = TestWorker.piece(1, PROMPT, 0, PROMPT.length);
             StepPlan late = new StepPlan(1, List.of(rows), Duration.ofNanos(1));
             assertEquals(ErrorCode.DEADLINE_EXCEEDED, failed(remote.step(late)));
@@ -208,7 +212,7 @@ class RemoteAttentionWorkerTest {
         int slots = TestWorker.SETTINGS.maxSequences();
         try (RemoteAttentionWorker remote = connect()) {
             for (int i = 0; i < 3 * slots; i++) {
-                assertEquals(Optional.empty(), remote.open(i, OPTIONS), "sequence " + i);
+                assertEquals(Optional.empty(), TestWorker.tryOpen(remote, i, OPTIONS), "sequence " + i);
                 remote.close(i);
                 remote.close(i);
             }
@@ -233,7 +237,7 @@ class RemoteAttentionWorkerTest {
     @Test
     void lostWorkerFailsStepsAndIsFoundAgain() throws IOException {
         try (RemoteAttentionWorker remote = connect()) {
-            assertEquals(Optional.empty(), remote.open(1, OPTIONS));
+            assertEquals(Optional.empty(), TestWorker.tryOpen(remote, 1, OPTIONS));
             int port = server.port();
             server.close();
             SequenceRows rows = TestWorker.piece(1, PROMPT, 0, PROMPT.length);
@@ -257,7 +261,7 @@ class RemoteAttentionWorkerTest {
         server.close();
         server = serve(silent, 0);
         try (RemoteAttentionWorker remote = connect("test-cluster", Duration.ofSeconds(2))) {
-            Failure failure = remote.open(1, OPTIONS).orElseThrow();
+            Failure failure = TestWorker.tryOpen(remote, 1, OPTIONS).orElseThrow();
             assertEquals(ErrorCode.ATTENTION_UNAVAILABLE, failure.code());
             assertTrue(failure.message().contains("no answer"), failure.message());
         } finally {
@@ -269,13 +273,13 @@ class RemoteAttentionWorkerTest {
     private record SilentWorker(AttentionWorkerInfo info, CountDownLatch stuck)
             implements AttentionWorker {
         @Override
-        public Optional<Failure> open(long sequenceId, SequenceOptions options) {
+        public Opening open(long sequenceId, SequenceOptions options, int[] tokens) {
             try {
                 stuck.await();
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
-            return Optional.empty();
+            return new Opening.Opened(0);
         }
 
         @Override

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 /// Same tokens whatever happens: what a sequence gets is equal to the bit, whatever shares its steps and however they are cut.
 class RowsAreIndependentTest {
     private static final AttentionSettings WIDE =
-            TestWorker.settings(640, 10, 1024, 8192, KvFormat.BF16);
+            TestWorker.settings(640, 10, 0, 1024, 8192, KvFormat.BF16);
     private static final SamplingParameters SAMPLED =
             new SamplingParameters(0.9f, 40, 0.95f, 0, 0.5f, 0.1f, 1.1f, 7);
 
@@ -53,7 +53,7 @@ class RowsAreIndependentTest {
     }
 
     private static List<Sampled> renamed(List<Sampled> sampled, long id) {
-        return sampled.stream().map(s -> new Sampled(id, s.token(), s.logprob())).toList();
+        return sampled.stream().map(s -> new Sampled(id, s.token(), s.logprob(), s.top())).toList();
     }
 
     private void assertSame(Result expected, Result actual, String what) {
@@ -178,7 +178,7 @@ class RowsAreIndependentTest {
     /// Several spans, so that a decode step's context is shared by threads, and a long sequence beside short ones.
     @Test
     void threadsAndCompanyDoNotShowInALongContext() {
-        AttentionSettings settings = TestWorker.settings(640, 4, 4096, 16_384, KvFormat.BF16);
+        AttentionSettings settings = TestWorker.settings(640, 4, 0, 4096, 16_384, KvFormat.BF16);
         int[] prompt = prompt(2600);
         Result expected;
         try (TestWorker test = longContext(settings, 1)) {

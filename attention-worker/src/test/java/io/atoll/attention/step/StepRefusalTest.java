@@ -187,9 +187,9 @@ class StepRefusalTest {
             test.open(i, 1, 32);
         }
         SequenceOptions options = new SequenceOptions(1, 32, SamplingParameters.GREEDY);
-        assertEquals(ErrorCode.OVERLOADED, test.worker.open(100, options).orElseThrow().code());
+        assertEquals(ErrorCode.OVERLOADED, TestWorker.tryOpen(test.worker, 100, options).orElseThrow().code());
         test.worker.close(3);
-        assertEquals(Optional.empty(), test.worker.open(100, options));
+        assertEquals(Optional.empty(), TestWorker.tryOpen(test.worker, 100, options));
     }
 
     @Test
@@ -198,22 +198,22 @@ class StepRefusalTest {
             test.open(i, 1, 1024);
         }
         SequenceOptions options = new SequenceOptions(1, 1, SamplingParameters.GREEDY);
-        assertEquals(ErrorCode.OVERLOADED, test.worker.open(100, options).orElseThrow().code());
+        assertEquals(ErrorCode.OVERLOADED, TestWorker.tryOpen(test.worker, 100, options).orElseThrow().code());
         test.worker.close(3);
-        assertEquals(Optional.empty(), test.worker.open(100, options));
+        assertEquals(Optional.empty(), TestWorker.tryOpen(test.worker, 100, options));
     }
 
     @Test
     void sequenceLongerThanIsServedIsRefused() {
         SequenceOptions options = new SequenceOptions(1, 1025, SamplingParameters.GREEDY);
-        assertEquals(ErrorCode.PROMPT_TOO_LONG, test.worker.open(1, options).orElseThrow().code());
+        assertEquals(ErrorCode.PROMPT_TOO_LONG, TestWorker.tryOpen(test.worker, 1, options).orElseThrow().code());
     }
 
     @Test
     void openingTwiceIsRefusedAndClosingTwiceIsHarmless() {
         test.open(1, 1, 32);
         SequenceOptions options = new SequenceOptions(1, 32, SamplingParameters.GREEDY);
-        assertEquals(ErrorCode.INVALID_REQUEST, test.worker.open(1, options).orElseThrow().code());
+        assertEquals(ErrorCode.INVALID_REQUEST, TestWorker.tryOpen(test.worker, 1, options).orElseThrow().code());
         test.worker.close(1);
         test.worker.close(1);
         assertEquals(TestWorker.SETTINGS.maxSequences(), test.worker.freeSequences());

@@ -12,6 +12,7 @@ import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.scalar.ScalarKernels;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.weights.TextWeights;
+import io.atoll.proto.Failure;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -29,18 +30,25 @@ final class TestWorker implements AutoCloseable {
     private final ComputePool pool;
     private long stepId;
 
-    static final AttentionSettings SETTINGS = settings(64, 10, 1024, 4096);
+    static final AttentionSettings SETTINGS = settings(64, 10, 0, 1024, 4096);
 
     /// Keys and values in f32, as the golden files have them.
-    static AttentionSettings settings(int rows, int sequences, int tokens, long capacity) {
-        return settings(rows, sequences, tokens, capacity, KvFormat.F32);
+    static AttentionSettings settings(
+            int rows, int sequences, int checkpoints, int tokens, long capacity) {
+        return settings(rows, sequences, checkpoints, tokens, capacity, KvFormat.F32);
     }
 
     static AttentionSettings settings(
-            int rows, int sequences, int tokens, long capacity, KvFormat kvFormat) {
+            int rows,
+            int sequences,
+            int checkpoints,
+            int tokens,
+            long capacity,
+            KvFormat kvFormat) {
         return new AttentionSettings(
                 rows,
                 sequences,
+                checkpoints,
                 tokens,
                 capacity,
                 kvFormat,
@@ -83,7 +91,20 @@ final class TestWorker implements AutoCloseable {
     void open(long id, int promptTokens, int maxTokens, SamplingParameters sampling) {
         assertEquals(
                 Optional.empty(),
-                worker.open(id, new SequenceOptions(promptTokens, maxTokens, sampling)));
+                tryOpen(worker, id, new SequenceOptions(promptTokens, maxTokens, sampling)));
+    }
+
+    /// Opens a sequence whose tokens no checkpoint has seen.
+    ///
+    /// @return why it is not open
+    static Optional<Failure> tryOpen(AttentionWorker worker, long id, SequenceOptions options) {
+        return switch (worker.open(id, options, new int[options.promptTokens()])) {
+            case Opening.Refused(var failure) -> Optional.of(failure);
+            case Opening.Opened(int cachedTokens) -> {
+                assertEquals(0, cachedTokens);
+                yield Optional.empty();
+            }
+        };
     }
 
     /// Runs a step that must complete.

@@ -142,7 +142,8 @@ public final class BenchRunCommand implements Callable<Integer> {
                                 inRange("--generate", generate, 1, 1 << 20),
                                 inRange("--repeat", repeat, 1, 1000),
                                 Duration.ofSeconds(
-                                        inRange("--warm-up", warmUpSeconds, 0, 86_400))),
+                                        inRange("--warm-up", warmUpSeconds, 0, 86_400)),
+                                ReadSpeed.ENOUGH_BYTES),
                         System.err::println);
         BenchReport report = measurement.run();
         System.out.println(json ? report.json() : report.text(stages));
@@ -204,6 +205,7 @@ public final class BenchRunCommand implements Callable<Integer> {
                         count,
                         attention.maxSequences(),
                         attention.maxSequenceTokens(),
+                        0,
                         attention.kvTokens(),
                         attention.kvFormat(),
                         attention.combineDeadline(),

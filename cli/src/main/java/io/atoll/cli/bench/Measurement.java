@@ -61,6 +61,7 @@ final class Measurement {
     /// @param generate tokens that each sequence generates
     /// @param repeat how often each case is measured, unless that takes long
     /// @param warmUp longest time before the first measurement
+    /// @param readBytes how much to read for the memory's speed
     record Plan(
             Path model,
             ClusterFile file,
@@ -69,7 +70,8 @@ final class Measurement {
             List<Case> cases,
             int generate,
             int repeat,
-            Duration warmUp) {}
+            Duration warmUp,
+            long readBytes) {}
 
     /// @param promptTokens of each sequence
     record Case(int batch, int promptTokens) {}
@@ -85,7 +87,7 @@ final class Measurement {
     /// @throws IOException if a worker does not start, or a step fails
     BenchReport run() throws IOException, InterruptedException {
         note.accept("reading memory");
-        double readBefore = ReadSpeed.measure(KernelLibrary.select(plan.kernels), threads);
+        double readBefore = readSpeed();
         ProcessMemory.resetPeak();
         if (plan.workers == 0) {
             return measure(plan.file, List.of(), readBefore);
@@ -99,6 +101,10 @@ final class Measurement {
         } finally {
             workers.forEach(AtollProcess::close);
         }
+    }
+
+    private double readSpeed() {
+        return ReadSpeed.measure(KernelLibrary.select(plan.kernels), threads, plan.readBytes);
     }
 
     /// The attention worker waits while the workers compute, so they share its threads among them.
@@ -179,7 +185,7 @@ final class Measurement {
             rows.add(measure(one, runner, worker, traffic));
         }
         OptionalLong peak = peakBytes(workers); // before reading takes memory again
-        double readAfter = ReadSpeed.measure(KernelLibrary.select(plan.kernels), threads);
+        double readAfter = readSpeed();
         return new BenchReport(
                 model.name(),
                 plan.model.toString(),
@@ -221,6 +227,7 @@ final class Measurement {
                         threads,
                         sequences,
                         longest,
+                        0,
                         Math.toIntExact(positions),
                         attention.kvFormat(),
                         attention.combineDeadline(),

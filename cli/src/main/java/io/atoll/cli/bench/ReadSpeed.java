@@ -7,9 +7,11 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicLong;
 
-/// What the memory gives to plain reading: the sum of a gibibyte, which no cache holds, by some threads.
+/// What the memory gives to plain reading: the sum of many bytes by some threads.
 final class ReadSpeed {
-    private static final long BYTES = 1L << 30;
+    /// Bytes that no cache holds.
+    static final long ENOUGH_BYTES = 1L << 30;
+
     private static final int CHUNKS_PER_THREAD = 8;
     private static final int PASSES = 5;
 
@@ -18,10 +20,12 @@ final class ReadSpeed {
 
     private ReadSpeed() {}
 
-    /// The median of some passes, in bytes a second. Takes a gibibyte of memory while it runs.
-    static double measure(Kernels kernels, int threads) {
+    /// The median of some passes, in bytes a second.
+    ///
+    /// @param bytes to read in each pass; taken from the system while this runs
+    static double measure(Kernels kernels, int threads, long bytes) {
         int chunks = threads * CHUNKS_PER_THREAD;
-        long chunkBytes = BYTES / chunks / Long.BYTES * Long.BYTES;
+        long chunkBytes = bytes / chunks / Long.BYTES * Long.BYTES;
         try (Arena arena = Arena.ofShared();
                 ComputePool pool = new ComputePool(threads)) {
             MemorySegment memory = arena.allocate(chunkBytes * chunks, 64);

@@ -1,6 +1,7 @@
 package io.atoll.cli.bench;
 
 import io.atoll.attention.step.AttentionWorker;
+import io.atoll.attention.step.Opening;
 import io.atoll.attention.step.SamplingParameters;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.attention.step.StepOutcome;
@@ -14,7 +15,6 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.random.RandomGenerator;
 
@@ -57,21 +57,22 @@ final class StepRunner {
     Run run(int batch, int promptTokens, int generate, Runnable afterPrompt) throws IOException {
         List<Long> ids = new ArrayList<>();
         try {
-            for (int i = 0; i < batch; i++) {
-                long id = nextSequence++;
-                check(
-                        worker.open(
-                                id,
-                                new SequenceOptions(
-                                        promptTokens,
-                                        promptTokens + generate,
-                                        SamplingParameters.GREEDY)));
-                ids.add(id);
-            }
             Map<Long, Integer> last = new HashMap<>();
             List<int[]> prompts = new ArrayList<>();
             int vocabulary = worker.info().vocabularySize();
-            ids.forEach(_ -> prompts.add(random.ints(promptTokens, 0, vocabulary).toArray()));
+            SequenceOptions options =
+                    new SequenceOptions(
+                            promptTokens, promptTokens + generate, SamplingParameters.GREEDY);
+            for (int i = 0; i < batch; i++) {
+                long id = nextSequence++;
+                int[] prompt = random.ints(promptTokens, 0, vocabulary).toArray();
+                if (worker.open(id, options, prompt)
+                        instanceof Opening.Refused(Failure failure)) {
+                    throw refused(failure);
+                }
+                ids.add(id);
+                prompts.add(prompt);
+            }
 
             long start = System.nanoTime();
             prefill(ids, prompts, last);
@@ -128,13 +129,11 @@ final class StepRunner {
         switch (worker.step(new StepPlan(nextStep++, rows, STEP_TIMEOUT))) {
             case StepOutcome.Completed(var sampled) ->
                     sampled.forEach(one -> last.put(one.sequenceId(), one.token()));
-            case StepOutcome.Failed(var failure) -> check(Optional.of(failure));
+            case StepOutcome.Failed(var failure) -> throw refused(failure);
         }
     }
 
-    private static void check(Optional<Failure> failure) throws IOException {
-        if (failure.isPresent()) {
-            throw new IOException("the attention worker refused: " + failure.get().message());
-        }
+    private static IOException refused(Failure failure) {
+        return new IOException("the attention worker refused: " + failure.message());
     }
 }

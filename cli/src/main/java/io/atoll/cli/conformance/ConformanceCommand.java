@@ -41,11 +41,12 @@ public final class ConformanceCommand implements Callable<Integer> {
                     new GenerateSuite(),
                     new TokenizerSuite(),
                     new ChatSuite(),
+                    new ToolCallsSuite(),
                     new QuantSuite(),
                     new GgufSuite());
 
     /// Directories of a set that no suite reads yet.
-    private static final List<String> UNSUPPORTED = List.of("mtp", "vision", "toolcalls");
+    private static final List<String> UNSUPPORTED = List.of("mtp", "vision");
 
     @Spec private CommandSpec spec;
 

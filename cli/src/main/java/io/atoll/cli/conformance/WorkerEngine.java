@@ -3,6 +3,7 @@ package io.atoll.cli.conformance;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.step.AttentionSettings;
 import io.atoll.attention.step.LocalAttentionWorker;
+import io.atoll.attention.step.Opening;
 import io.atoll.attention.step.SamplingParameters;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.attention.step.StepOutcome;
@@ -112,6 +113,7 @@ final class WorkerEngine implements Engine {
                         new AttentionSettings(
                                 STEP_ROWS,
                                 1,
+                                0,
                                 maxTokens,
                                 maxTokens,
                                 kvFormat,
@@ -135,12 +137,12 @@ final class WorkerEngine implements Engine {
     public Sequence open(int maxTokens) {
         long id = nextSequence++;
         // Nothing is sampled here, so where the prompt ends does not matter.
-        worker.open(id, new SequenceOptions(1, maxTokens, SamplingParameters.GREEDY))
-                .ifPresent(
-                        failure -> {
-                            throw new EngineException("no sequence: " + failure);
-                        });
-        return new WorkerSequence(id);
+        SequenceOptions options = new SequenceOptions(1, maxTokens, SamplingParameters.GREEDY);
+        return switch (worker.open(id, options, new int[1])) {
+            case Opening.Opened _ -> new WorkerSequence(id);
+            case Opening.Refused(var failure) ->
+                    throw new EngineException("no sequence: " + failure);
+        };
     }
 
     @Override

@@ -5,6 +5,7 @@ import io.atoll.attention.moe.RemoteExpertsSettings;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.moe.RoutedModel;
 import io.atoll.attention.moe.WorkerAddress;
+import io.atoll.attention.state.SequenceStates;
 import io.atoll.attention.step.AttentionSettings;
 import io.atoll.attention.step.LocalAttentionWorker;
 import io.atoll.cluster.config.ClusterFile;
@@ -25,6 +26,9 @@ import java.util.function.UnaryOperator;
 /// An attention worker in this process and everything it stands on. Closing it closes all of that, in reverse order.
 public final class AttentionParts implements AutoCloseable {
     private static final int DEFAULT_KV_TOKENS = 65_536;
+
+    /// Choosing one to give up looks at all of them.
+    private static final int MAX_CHECKPOINTS = 4096;
 
     private final OpenedParts opened = new OpenedParts();
     private final LocalAttentionWorker worker;
@@ -143,6 +147,13 @@ public final class AttentionParts implements AutoCloseable {
                 kernels);
     }
 
+    /// As many checkpoints as the memory for them holds; one that is not 0 holds one at least.
+    private static int checkpoints(TextConfig text, AttentionSection section) {
+        long bytes = (long) section.prefixCacheMegabytes() << 20;
+        long checkpoints = bytes / Math.max(1, SequenceStates.recurrentBytes(text));
+        return bytes == 0 ? 0 : (int) Math.clamp(checkpoints, 1, MAX_CHECKPOINTS);
+    }
+
     /// Settings of 0 in the file stand for what suits the model.
     private static AttentionSettings settings(
             TextConfig text, AttentionSection section, int maxStepRows, Optional<String> kernels) {
@@ -157,6 +168,7 @@ public final class AttentionParts implements AutoCloseable {
         return new AttentionSettings(
                 maxStepRows,
                 section.maxSequences(),
+                checkpoints(text, section),
                 longest,
                 kvTokens,
                 kvFormat(section.kvFormat()),

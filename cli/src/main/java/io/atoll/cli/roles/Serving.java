@@ -116,6 +116,7 @@ public final class Serving implements AutoCloseable {
                         http.maxJsonDepth(),
                         section.maxPromptTokens(),
                         section.maxOutputTokens(),
+                        section.maxQueueTime(),
                         section.requestTimeout(),
                         http.readTimeout(),
                         http.writeTimeout()),
@@ -123,6 +124,8 @@ public final class Serving implements AutoCloseable {
                         section.maxRunningRequests(),
                         section.maxQueuedRequests(),
                         Math.min(section.maxStepRows(), worker.info().maxStepRows()),
+                        section.maxDecodeDelay(),
+                        section.checkpointRows(),
                         engine.maxBufferedEvents(),
                         file.attentionWorker()
                                 .combineDeadline()

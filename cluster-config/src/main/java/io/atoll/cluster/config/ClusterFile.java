@@ -107,9 +107,12 @@ public record ClusterFile(
                         c.maxQueuedRequests,
                         c.maxRunningRequests,
                         c.maxStepRows,
+                        c.maxDecodeDelay,
+                        c.checkpointRows,
                         c.maxBodyBytes,
                         c.maxPromptTokens,
                         c.maxOutputTokens,
+                        c.maxQueueTime,
                         c.requestTimeout,
                         c.drainTimeout),
                 attentionWorker,
@@ -144,9 +147,12 @@ public record ClusterFile(
     /// @param maxQueuedRequests requests that wait before new ones are shed with 429
     /// @param maxRunningRequests requests that decode together
     /// @param maxStepRows rows of one step, decode and prefill together
+    /// @param maxDecodeDelay how long a step with prompt rows may take while other sequences wait for their next token
+    /// @param checkpointRows a checkpoint for later prompts is kept at each multiple of it, and where messages begin
     /// @param maxBodyBytes largest request body
     /// @param maxPromptTokens longest prompt
     /// @param maxOutputTokens most a request may ask for
+    /// @param maxQueueTime a request that has not begun by then is shed
     /// @param requestTimeout a request ends by then
     /// @param drainTimeout how long running requests may go on after a stop was asked for
     public record CoordinatorSection(
@@ -156,9 +162,12 @@ public record ClusterFile(
             Integer maxQueuedRequests,
             Integer maxRunningRequests,
             Integer maxStepRows,
+            Duration maxDecodeDelay,
+            Integer checkpointRows,
             Integer maxBodyBytes,
             Integer maxPromptTokens,
             Integer maxOutputTokens,
+            Duration maxQueueTime,
             Duration requestTimeout,
             Duration drainTimeout) {
         static final CoordinatorSection DEFAULTS =
@@ -166,6 +175,9 @@ public record ClusterFile(
                         null,
                         Optional.empty(),
                         Optional.empty(),
+                        null,
+                        null,
+                        null,
                         null,
                         null,
                         null,
@@ -182,11 +194,14 @@ public record ClusterFile(
             maxQueuedRequests = ranged("max-queued-requests", maxQueuedRequests, 64, 1, 100_000);
             maxRunningRequests = ranged("max-running-requests", maxRunningRequests, 16, 1, 4096);
             maxStepRows = ranged("max-step-rows", maxStepRows, 256, 1, 65_536);
+            maxDecodeDelay = positive("max-decode-delay", maxDecodeDelay, Duration.ofMillis(500));
+            checkpointRows = ranged("checkpoint-rows", checkpointRows, 2048, 0, Integer.MAX_VALUE);
             maxBodyBytes = ranged("max-body-bytes", maxBodyBytes, 16 << 20, 1024, 1 << 30);
             maxPromptTokens =
                     ranged("max-prompt-tokens", maxPromptTokens, 1 << 20, 1, Integer.MAX_VALUE);
             maxOutputTokens =
                     ranged("max-output-tokens", maxOutputTokens, 1 << 20, 1, Integer.MAX_VALUE);
+            maxQueueTime = positive("max-queue-time", maxQueueTime, Duration.ofMinutes(2));
             requestTimeout = positive("request-timeout", requestTimeout, Duration.ofMinutes(10));
             drainTimeout = positive("drain-timeout", drainTimeout, Duration.ofSeconds(20));
         }
@@ -198,7 +213,9 @@ public record ClusterFile(
     /// @param threads compute threads; 0 takes one for each processor
     /// @param maxSequences sequences open at once
     /// @param maxSequenceTokens longest sequence; 0 takes the model's limit
-    /// @param kvTokens positions of all sequences together that the KV cache has room for; 0 takes 8 sequences of full
+    /// @param prefixCacheMegabytes memory for the recurrent states of checkpoints, from which later prompts go on; their keys and
+    ///     values live in what running sequences leave of the KV cache. 0 keeps none
+    /// @param kvTokens positions of all sequences and checkpoints together that the KV cache has room for; 0 takes 8 sequences of full
     ///     length or 65536, whichever is less, and at least one full sequence
     /// @param kvFormat how keys and values are kept: `bf16`, or `f32` at twice the memory
     /// @param combineDeadline longest wait for the expert replies of one layer
@@ -208,6 +225,7 @@ public record ClusterFile(
             Integer threads,
             Integer maxSequences,
             Integer maxSequenceTokens,
+            Integer prefixCacheMegabytes,
             Integer kvTokens,
             String kvFormat,
             Duration combineDeadline,
@@ -215,7 +233,7 @@ public record ClusterFile(
         private static final List<String> KV_FORMATS = List.of("bf16", "f32");
 
         static final AttentionSection DEFAULTS =
-                new AttentionSection(null, null, null, null, null, null, null, null);
+                new AttentionSection(null, null, null, null, null, null, null, null, null);
 
         public AttentionSection {
             listen = listen == null ? new HostPort("127.0.0.1", 7100) : listen;
@@ -223,6 +241,8 @@ public record ClusterFile(
             maxSequences = ranged("max-sequences", maxSequences, 16, 1, 4096);
             maxSequenceTokens =
                     ranged("max-sequence-tokens", maxSequenceTokens, 0, 0, Integer.MAX_VALUE);
+            prefixCacheMegabytes =
+                    ranged("prefix-cache-megabytes", prefixCacheMegabytes, 2048, 0, 1 << 30);
             kvTokens = ranged("kv-tokens", kvTokens, 0, 0, Integer.MAX_VALUE);
             kvFormat = kvFormat == null ? "bf16" : kvFormat;
             if (!KV_FORMATS.contains(kvFormat)) {

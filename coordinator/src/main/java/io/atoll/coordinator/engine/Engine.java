@@ -3,6 +3,7 @@ package io.atoll.coordinator.engine;
 import io.atoll.attention.step.AttentionWorker;
 import io.atoll.attention.step.AttentionWorkerInfo;
 import io.atoll.attention.step.ExpertWorkerStatus;
+import io.atoll.attention.step.Opening;
 import io.atoll.attention.step.StepOutcome;
 import io.atoll.attention.step.StepPlan;
 import io.atoll.coordinator.scheduler.Decision;
@@ -87,7 +88,13 @@ public final class Engine implements AutoCloseable {
         int maxStepRows = Math.min(settings.maxStepRows(), info.maxStepRows());
         int maxRunning =
                 Math.min(Math.min(settings.maxRunning(), info.maxSequences()), maxStepRows);
-        this.limits = new SchedulerLimits(maxRunning, maxStepRows, settings.stepTimeout());
+        this.limits =
+                new SchedulerLimits(
+                        maxRunning,
+                        maxStepRows,
+                        settings.maxDecodeDelay(),
+                        settings.checkpointRows(),
+                        settings.stepTimeout());
         this.scheduler = new Scheduler(limits, 1);
         int most = maxRunning + settings.maxQueuedRequests();
         this.room = new Semaphore(most);
@@ -228,6 +235,7 @@ public final class Engine implements AutoCloseable {
                     }
                     end(ended.sequenceId(), ended.failure());
                 }
+                decision.setAside().forEach(this::close);
                 carryOut(decision.next()).ifPresent(events::add);
                 idle = events.isEmpty();
             } catch (RuntimeException | InterruptedException e) {
@@ -249,22 +257,25 @@ public final class Engine implements AutoCloseable {
 
     private Event open(Decision.Open open) {
         long id = open.sequenceId();
-        Optional<Failure> refused;
+        Opening opening;
         try {
-            refused = worker.open(id, open.options());
+            opening = worker.open(id, open.options(), open.tokens());
         } catch (RuntimeException e) {
             log.error("sequence {} could not be opened", id, e);
-            refused =
-                    Optional.of(new Failure(ErrorCode.INTERNAL, "internal error, sequence=" + id));
+            opening =
+                    new Opening.Refused(
+                            new Failure(ErrorCode.INTERNAL, "internal error, sequence=" + id));
         }
-        if (refused.isPresent()) {
-            return new Event.OpenRefused(id, refused.get());
-        }
-        Sequence sequence = live.get(id);
-        if (sequence != null) {
-            sequence.started(System.nanoTime());
-        }
-        return new Event.Opened(id);
+        return switch (opening) {
+            case Opening.Refused(Failure failure) -> new Event.OpenRefused(id, failure);
+            case Opening.Opened(int cachedTokens) -> {
+                Sequence sequence = live.get(id);
+                if (sequence != null) {
+                    sequence.started(System.nanoTime(), cachedTokens);
+                }
+                yield new Event.Opened(id, cachedTokens);
+            }
+        };
     }
 
     private Event step(StepPlan plan) {
@@ -296,7 +307,7 @@ public final class Engine implements AutoCloseable {
         Map<Long, Integer> nextTokens = new HashMap<>();
         for (StepOutcome.Sampled one : sampled) {
             Sequence sequence = live.get(one.sequenceId());
-            if (sequence != null && sequence.accept(one.token(), nowNanos)) {
+            if (sequence != null && sequence.accept(one, nowNanos)) {
                 nextTokens.put(one.sequenceId(), one.token());
             }
         }
@@ -340,7 +351,10 @@ public final class Engine implements AutoCloseable {
                                 new Event.Arrived(
                                         sequence.id(),
                                         sequence.prompt(),
+                                        sequence.checkpoints(),
                                         sequence.options(),
+                                        sequence.priority(),
+                                        sequence.queueDeadlineNanos(),
                                         sequence.deadlineNanos()));
                     }
                 }

@@ -11,6 +11,7 @@ import java.time.Duration;
 /// @param maxJsonDepth deepest nesting of arrays and objects in a body
 /// @param maxPromptTokens longest prompt; the model's longest sequence holds as well
 /// @param maxOutputTokens longest answer that can be asked for, and what a request that does not say gets at most
+/// @param maxQueueTime how long a request may wait before it begins
 /// @param requestTimeout how long a request may take from its arrival to its last token
 /// @param readTimeout how long a client may take to send a body
 /// @param writeTimeout how long a client may leave an answer unread that fills its socket
@@ -22,6 +23,7 @@ public record HttpSettings(
         int maxJsonDepth,
         int maxPromptTokens,
         int maxOutputTokens,
+        Duration maxQueueTime,
         Duration requestTimeout,
         Duration readTimeout,
         Duration writeTimeout) {
@@ -37,6 +39,7 @@ public record HttpSettings(
         requirePositive("maxJsonDepth", maxJsonDepth);
         requirePositive("maxPromptTokens", maxPromptTokens);
         requirePositive("maxOutputTokens", maxOutputTokens);
+        requirePositive("maxQueueTime", maxQueueTime);
         requirePositive("requestTimeout", requestTimeout);
         requirePositive("readTimeout", readTimeout);
         requirePositive("writeTimeout", writeTimeout);
@@ -51,6 +54,7 @@ public record HttpSettings(
                 64,
                 262_144,
                 32_768,
+                Duration.ofMinutes(2),
                 Duration.ofMinutes(10),
                 Duration.ofSeconds(30),
                 Duration.ofSeconds(30));
@@ -66,6 +70,7 @@ public record HttpSettings(
                 maxJsonDepth,
                 maxPromptTokens,
                 maxOutputTokens,
+                maxQueueTime,
                 requestTimeout,
                 readTimeout,
                 writeTimeout);

@@ -3,16 +3,20 @@ package io.atoll.coordinator.scheduler;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.attention.step.StepPlan;
 import io.atoll.proto.Failure;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 
 /// What the step loop has to do now.
 ///
 /// @param ended sequences that are over, to be closed before anything else
+/// @param setAside sequences to be closed as well, which are not over: they will be opened again
 /// @param next the one thing to do then
-public record Decision(List<Ended> ended, Next next) {
+public record Decision(List<Ended> ended, List<Long> setAside, Next next) {
     public Decision {
         ended = List.copyOf(ended);
+        setAside = List.copyOf(setAside);
     }
 
     /// A sequence that gets no more rows.
@@ -25,7 +29,22 @@ public record Decision(List<Ended> ended, Next next) {
     public sealed interface Next {}
 
     /// Ask the worker to keep a sequence.
-    public record Open(long sequenceId, SequenceOptions options) implements Next {}
+    ///
+    /// @param tokens all that is known of it: its prompt, and its output if it was set aside
+    public record Open(long sequenceId, SequenceOptions options, int[] tokens) implements Next {
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Open(long id, SequenceOptions theirs, int[] known)
+                    && id == sequenceId
+                    && theirs.equals(options)
+                    && Arrays.equals(known, tokens);
+        }
+
+        @Override
+        public int hashCode() {
+            return Objects.hash(sequenceId, options, Arrays.hashCode(tokens));
+        }
+    }
 
     /// Run a step.
     public record Run(StepPlan plan) implements Next {}

@@ -10,9 +10,19 @@ public sealed interface Event {
     ///
     /// @param sequenceId never used before
     /// @param prompt token ids; the scheduler reads them until the sequence ends
+    /// @param checkpoints positions in the prompt, ascending, where other sequences are likely to depart from it
     /// @param options what the worker will be asked to reserve
-    /// @param deadlineNanos when the sequence fails, on the clock of [Scheduler#next]
-    record Arrived(long sequenceId, int[] prompt, SequenceOptions options, long deadlineNanos)
+    /// @param priority lower goes first, and may have higher set aside
+    /// @param queueDeadlineNanos when the sequence fails if it has not begun, on the clock of [Scheduler#next]
+    /// @param deadlineNanos when the sequence fails
+    record Arrived(
+            long sequenceId,
+            int[] prompt,
+            int[] checkpoints,
+            SequenceOptions options,
+            int priority,
+            long queueDeadlineNanos,
+            long deadlineNanos)
             implements Event {
         public Arrived {
             if (prompt.length != options.promptTokens()) {
@@ -28,7 +38,9 @@ public sealed interface Event {
     }
 
     /// The answer to [Decision.Open]: the worker keeps the sequence.
-    record Opened(long sequenceId) implements Event {}
+    ///
+    /// @param cachedTokens the first tokens, which it has seen already
+    record Opened(long sequenceId, int cachedTokens) implements Event {}
 
     /// The answer to [Decision.Open]: the worker does not keep the sequence.
     record OpenRefused(long sequenceId, Failure failure) implements Event {}

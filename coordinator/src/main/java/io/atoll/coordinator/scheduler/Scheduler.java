@@ -1,42 +1,49 @@
 package io.atoll.coordinator.scheduler;
 
-import io.atoll.attention.step.SequenceOptions;
 import io.atoll.attention.step.StepPlan;
 import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.coordinator.scheduler.Decision.Ended;
 import io.atoll.coordinator.scheduler.Decision.Next;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Deque;
+import java.util.Comparator;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeSet;
 
-/// Plans steps: first in, first out, no more than [SchedulerLimits] allow.
+/// Plans steps: the most urgent first, then first come first served, no more than [SchedulerLimits] allow.
 ///
-/// A step holds one row for each sequence that decodes, then prompt rows in the order of arrival up to the step budget. A long
-/// prompt is spread over steps and several short ones share one, so a decoding sequence never waits for a whole prompt.
+/// A step holds one row for each sequence that decodes, then prompt rows up to the step budget. A long prompt is spread over
+/// steps and several short ones share one, so a decoding sequence never waits for a whole prompt, nor does a short prompt for
+/// a long one.
+///
+/// When there is no room for a sequence and a less urgent one runs, that is set aside: the worker forgets it, apart from a
+/// checkpoint it may keep, and it waits again with what it has put out. Opened again it goes on with the same bits, since
+/// a state depends on the tokens alone.
 ///
 /// The class is pure: the same events at the same times give the same decisions. One thread uses it.
 public final class Scheduler {
     private final SchedulerLimits limits;
-    private final Deque<Scheduled> waiting = new ArrayDeque<>();
-    private final Map<Long, Scheduled> running = new LinkedHashMap<>(); // in the order of arrival
+    private final StepTime stepTime = new StepTime();
+    private final TreeSet<Scheduled> waiting = new TreeSet<>(Scheduled.ORDER);
+    private final Map<Long, Scheduled> running = new LinkedHashMap<>(); // in the order of opening
     private final List<Ended> ended = new ArrayList<>();
+    private final List<Long> setAside = new ArrayList<>();
 
-    /// The sequence whose [Decision.Open] is not answered yet; it is the head of `waiting`.
+    /// The sequence whose [Decision.Open] is not answered yet; it is in `waiting`.
     private Optional<Scheduled> opening = Optional.empty();
 
     /// The step whose [Decision.Run] is not answered yet.
     private Optional<StepPlan> inFlight = Optional.empty();
 
-    /// Whether the worker had no room for the head of `waiting`; a sequence that ends makes room.
-    private boolean workerFull;
+    private long inFlightSinceNanos;
+
+    /// The sequence that the worker had no room for, until one ends or is set aside, which makes room.
+    private Optional<Scheduled> refused = Optional.empty();
 
     private long nextStepId;
 
@@ -51,16 +58,17 @@ public final class Scheduler {
     /// @param events the answer to the last decision's `next`, if it has one, then the rest in the order they happened
     public Decision next(long nowNanos, List<Event> events) {
         ended.clear();
+        setAside.clear();
         for (Event event : events) {
-            apply(event);
+            apply(event, nowNanos);
         }
         if (opening.isPresent() || inFlight.isPresent()) {
             throw new IllegalStateException(
                     "the last decision is not answered: opening=" + opening + " step=" + inFlight);
         }
         expire(nowNanos);
-        Next next = decide();
-        return new Decision(ended, next);
+        Next next = decide(nowNanos);
+        return new Decision(ended, setAside, next);
     }
 
     /// The id that the next step will have.
@@ -68,18 +76,22 @@ public final class Scheduler {
         return nextStepId;
     }
 
-    private void apply(Event event) {
+    private void apply(Event event, long nowNanos) {
         switch (event) {
             case Event.Arrived arrived -> waiting.add(new Scheduled(arrived));
-            case Event.Opened(long id) -> {
+            case Event.Opened(long id, int cachedTokens) -> {
                 Scheduled sequence = takeOpening(id);
                 waiting.remove(sequence);
+                sequence.opened(cachedTokens);
                 running.put(id, sequence);
             }
             case Event.OpenRefused(long id, Failure failure) -> refused(takeOpening(id), failure);
             case Event.Cancelled(long id, Failure why) -> cancel(id, why);
-            case Event.StepCompleted(Map<Long, Integer> nextTokens) ->
-                    stepCompleted(takeInFlight(), nextTokens);
+            case Event.StepCompleted(Map<Long, Integer> nextTokens) -> {
+                StepPlan plan = takeInFlight();
+                stepTime.completed(plan.rows(), nowNanos - inFlightSinceNanos);
+                stepCompleted(plan, nextTokens);
+            }
             case Event.StepFailed(Failure failure) -> {
                 for (SequenceRows rows : takeInFlight().sequences()) {
                     endRunning(rows.sequenceId(), Optional.of(failure));
@@ -94,10 +106,10 @@ public final class Scheduler {
         }
     }
 
-    /// A worker that is merely full is asked again when a sequence has ended. If none runs, none will end.
+    /// A worker that is merely full is asked again when there is more room. If none runs, there will not be.
     private void refused(Scheduled sequence, Failure failure) {
         if (failure.code() == ErrorCode.OVERLOADED && !running.isEmpty()) {
-            workerFull = true;
+            refused = Optional.of(sequence);
         } else {
             waiting.remove(sequence);
             ended.add(new Ended(sequence.id, false, Optional.of(failure)));
@@ -118,13 +130,13 @@ public final class Scheduler {
             if (sequence == null) {
                 continue; // cancelled while the step ran
             }
-            sequence.position += rows.tokens().length;
+            sequence.advance(rows.tokens().length);
             if (rows.sample()) {
                 Integer token = nextTokens.get(sequence.id);
                 if (token == null) {
                     endRunning(sequence.id, Optional.empty());
                 } else {
-                    sequence.lastToken = token;
+                    sequence.append(token);
                 }
             }
         }
@@ -133,55 +145,101 @@ public final class Scheduler {
     private void expire(long nowNanos) {
         for (Iterator<Scheduled> each = waiting.iterator(); each.hasNext(); ) {
             Scheduled sequence = each.next();
-            if (nowNanos - sequence.deadlineNanos >= 0) {
+            if (sequence.isExpired(nowNanos)) {
                 each.remove();
                 ended.add(new Ended(sequence.id, false, Optional.of(sequence.expired("queued"))));
+            } else if (sequence.hasQueuedTooLong(nowNanos)) {
+                each.remove();
+                ended.add(new Ended(sequence.id, false, Optional.of(sequence.queuedTooLong())));
             }
         }
         for (Scheduled sequence : List.copyOf(running.values())) {
-            if (nowNanos - sequence.deadlineNanos >= 0) {
+            if (sequence.isExpired(nowNanos)) {
                 endRunning(sequence.id, Optional.of(sequence.expired("running")));
             }
         }
     }
 
-    private Next decide() {
-        if (!waiting.isEmpty() && running.size() < limits.maxRunning() && !workerFull) {
-            Scheduled head = waiting.getFirst();
-            opening = Optional.of(head);
-            return new Decision.Open(head.id, head.options);
+    private Next decide(long nowNanos) {
+        if (!waiting.isEmpty()) {
+            Scheduled first = waiting.first();
+            if (hasRoomFor(first) || setAsideFor(first)) {
+                opening = Optional.of(first);
+                return new Decision.Open(first.id, first.options, first.tokens());
+            }
         }
         if (!running.isEmpty()) {
             StepPlan plan = plan();
             inFlight = Optional.of(plan);
+            inFlightSinceNanos = nowNanos;
             return new Decision.Run(plan);
         }
         return new Decision.Idle();
     }
 
+    private boolean hasRoomFor(Scheduled first) {
+        return running.size() < limits.maxRunning() && !refused.equals(Optional.of(first));
+    }
+
+    /// Sets the least urgent sequence aside, the youngest of several, if it is less urgent than `first`.
+    private boolean setAsideFor(Scheduled first) {
+        Scheduled last = running.values().stream().max(Scheduled.ORDER).orElse(first);
+        if (last.priority <= first.priority) {
+            return false;
+        }
+        running.remove(last.id);
+        waiting.add(last);
+        setAside.add(last.id);
+        refused = Optional.empty();
+        return true;
+    }
+
     private StepPlan plan() {
         List<SequenceRows> rows = new ArrayList<>(running.size());
-        int budget = limits.maxStepRows();
+        List<Scheduled> prompts = new ArrayList<>();
         for (Scheduled sequence : running.values()) {
             if (sequence.decodes()) {
-                rows.add(sequence.decodeRow());
-                budget--;
+                rows.add(sequence.next(1, 0));
+            } else {
+                prompts.add(sequence);
             }
         }
-        for (Scheduled sequence : running.values()) {
-            if (!sequence.decodes() && budget > 0) {
-                SequenceRows chunk = sequence.prefillRows(budget);
-                rows.add(chunk);
-                budget -= chunk.tokens().length;
-            }
+        int budget = limits.maxStepRows() - rows.size();
+        if (!rows.isEmpty()) {
+            budget = Math.min(budget, stepTime.rowsIn(limits.maxDecodeDelay().toNanos()));
         }
+        shareOut(budget, prompts, rows);
         return new StepPlan(nextStepId++, rows, limits.stepTimeout());
+    }
+
+    /// Half of the rows go to the first prompt, so that it moves on whatever else comes. The rest goes to those that need least,
+    /// so that they are not held up by long ones.
+    private void shareOut(int budget, List<Scheduled> prompts, List<SequenceRows> rows) {
+        if (prompts.isEmpty()) {
+            return;
+        }
+        prompts.sort(Scheduled.ORDER);
+        Scheduled first = prompts.removeFirst();
+        prompts.sort(Comparator.comparingInt(Scheduled::remaining).thenComparing(Scheduled.ORDER));
+        int left = budget - Math.min(first.remaining(), budget - budget / 2);
+        List<SequenceRows> others = new ArrayList<>();
+        for (Scheduled sequence : prompts) {
+            if (left == 0) {
+                break;
+            }
+            SequenceRows chunk = sequence.next(left, limits.checkpointRows());
+            others.add(chunk);
+            left -= chunk.tokens().length;
+        }
+        int spent = others.stream().mapToInt(chunk -> chunk.tokens().length).sum();
+        rows.add(first.next(budget - spent, limits.checkpointRows()));
+        rows.addAll(others);
     }
 
     private void endRunning(long id, Optional<Failure> failure) {
         if (running.remove(id) != null) {
             ended.add(new Ended(id, true, failure));
-            workerFull = false;
+            refused = Optional.empty();
         }
     }
 
@@ -201,54 +259,5 @@ public final class Scheduler {
                 inFlight.orElseThrow(() -> new IllegalStateException("no step was to be run"));
         inFlight = Optional.empty();
         return plan;
-    }
-
-    /// One sequence as the scheduler sees it: its prompt, and how many tokens the worker has seen.
-    private static final class Scheduled {
-        final long id;
-        final int[] prompt;
-        final SequenceOptions options;
-        final long deadlineNanos;
-        int position;
-        int lastToken; // chosen last and not yet seen by the worker; meaningful once the prompt
-
-        // is done
-
-        Scheduled(Event.Arrived arrived) {
-            this.id = arrived.sequenceId();
-            this.prompt = arrived.prompt();
-            this.options = arrived.options();
-            this.deadlineNanos = arrived.deadlineNanos();
-        }
-
-        boolean decodes() {
-            return position >= prompt.length;
-        }
-
-        SequenceRows decodeRow() {
-            return new SequenceRows(id, position, new int[] {lastToken}, true);
-        }
-
-        SequenceRows prefillRows(int budget) {
-            int end = Math.min(prompt.length, position + budget);
-            int[] tokens = Arrays.copyOfRange(prompt, position, end);
-            return new SequenceRows(id, position, tokens, end == prompt.length);
-        }
-
-        Failure expired(String state) {
-            return new Failure(
-                    ErrorCode.DEADLINE_EXCEEDED,
-                    "the request ran into its deadline: "
-                            + state
-                            + ", position="
-                            + position
-                            + " prompt="
-                            + prompt.length);
-        }
-
-        @Override
-        public String toString() {
-            return "sequence " + id;
-        }
     }
 }

@@ -5,6 +5,7 @@ import java.time.Duration;
 /// What a complete answer cost.
 ///
 /// @param promptTokens tokens of the prompt
+/// @param cachedTokens those of them that were not computed, since a checkpoint had seen them
 /// @param outputTokens tokens chosen, a stop token included
 /// @param reasoningTokens those of them that were chosen while the model was reasoning
 /// @param queued from arrival until the attention worker had room
@@ -12,6 +13,7 @@ import java.time.Duration;
 /// @param total from arrival until the last token was chosen
 public record GenerationStats(
         int promptTokens,
+        int cachedTokens,
         int outputTokens,
         int reasoningTokens,
         Duration queued,

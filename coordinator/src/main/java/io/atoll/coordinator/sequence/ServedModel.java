@@ -7,6 +7,8 @@ import io.atoll.model.tokenizer.Tokenizer;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /// The served model as far as text goes.
 ///
@@ -16,6 +18,8 @@ import java.util.Optional;
 /// @param generation where an answer stops, and how to sample when a request does not say
 public record ServedModel(
         String name, Tokenizer tokenizer, ChatTemplate template, GenerationConfig generation) {
+    private static final String MESSAGE_BEGIN = "<|im_start|>";
+
     public ServedModel {
         if (name.isBlank()) {
             throw new IllegalArgumentException("a model needs a name");
@@ -25,8 +29,8 @@ public record ServedModel(
     /// A conversation as the model reads it.
     ///
     /// @param prompt text that ends where the answer begins
-    /// @param format how the answer begins
-    public record RenderedChat(String prompt, OutputFormat format) {}
+    /// @param opensThinking whether the prompt ends inside a thinking block
+    public record RenderedChat(String prompt, boolean opensThinking) {}
 
     /// Renders a conversation.
     ///
@@ -39,8 +43,26 @@ public record ServedModel(
             Optional<List<Map<String, Object>>> tools,
             Map<String, Object> options) {
         String prompt = template.render(messages, tools, options);
-        boolean thinking = prompt.stripTrailing().endsWith("<think>");
-        return new RenderedChat(prompt, thinking ? OutputFormat.CHAT_REASONING : OutputFormat.CHAT);
+        return new RenderedChat(prompt, prompt.stripTrailing().endsWith("<think>"));
+    }
+
+    /// Where other prompts are likely to depart from this one: where its first two and its last two messages begin. What they
+    /// share is mostly the system message and the tools, or a conversation up to its last turn.
+    ///
+    /// @return positions in the prompt, ascending
+    public int[] checkpoints(int[] prompt) {
+        OptionalInt begin = tokenizer.tokenId(MESSAGE_BEGIN);
+        if (begin.isEmpty()) {
+            return new int[0];
+        }
+        int[] starts =
+                IntStream.range(1, prompt.length)
+                        .filter(i -> prompt[i] == begin.getAsInt())
+                        .toArray();
+        return IntStream.range(0, starts.length)
+                .filter(i -> i < 2 || i >= starts.length - 2)
+                .map(i -> starts[i])
+                .toArray();
     }
 
     /// The text side of a new sequence.

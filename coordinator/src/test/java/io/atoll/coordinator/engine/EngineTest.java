@@ -21,6 +21,7 @@ import io.atoll.proto.Failure;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -48,7 +49,7 @@ final class EngineTest {
         assertInstanceOf(GenerationEvent.Started.class, stream.next());
         StringBuilder text = new StringBuilder();
         GenerationEvent event = stream.next();
-        while (event instanceof GenerationEvent.Text piece) {
+        while (event instanceof GenerationEvent.Output piece) {
             text.append(piece.content());
             event = stream.next();
         }
@@ -177,24 +178,29 @@ final class EngineTest {
     }
 
     private static EngineSettings settings(Duration stepTimeout, Duration drainTimeout) {
-        return new EngineSettings(4, 8, 64, 1024, stepTimeout, drainTimeout);
+        return new EngineSettings(
+                4, 8, 64, Duration.ofSeconds(1), 0, 1024, stepTimeout, drainTimeout);
     }
 
     private static GenerationRequest request(int maxOutputTokens) {
         return new GenerationRequest(
                 PROMPT,
+                new int[0],
                 maxOutputTokens,
                 SamplingParameters.GREEDY,
                 Set.of(TestModel.END_OF_TURN),
                 List.of(),
                 OutputFormat.PLAIN,
+                OptionalInt.empty(),
+                0,
+                Duration.ofSeconds(30),
                 Duration.ofSeconds(30));
     }
 
     private static String content(GenerationStream stream) throws InterruptedException {
         StringBuilder content = new StringBuilder();
         for (GenerationEvent event : drain(stream)) {
-            if (event instanceof GenerationEvent.Text text) {
+            if (event instanceof GenerationEvent.Output text) {
                 content.append(text.content());
             }
         }

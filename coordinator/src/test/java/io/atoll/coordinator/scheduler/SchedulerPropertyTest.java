@@ -1,5 +1,6 @@
 package io.atoll.coordinator.scheduler;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -20,6 +21,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /// Random arrivals, failures, cancellations and refusals against what must hold whatever happens.
@@ -47,7 +49,7 @@ final class SchedulerPropertyTest {
         private final Map<Long, Request> all = new LinkedHashMap<>();
         private final Map<Long, Request> open = new HashMap<>();
         private final Set<Long> ended = new HashSet<>();
-        private long lastOpened;
+        private final Set<Long> waiting = new HashSet<>();
         private long nowNanos;
 
         Simulation(Random random) {
@@ -55,7 +57,11 @@ final class SchedulerPropertyTest {
             int maxRunning = 1 + random.nextInt(6);
             this.limits =
                     new SchedulerLimits(
-                            maxRunning, maxRunning + random.nextInt(12), Duration.ofSeconds(1));
+                            maxRunning,
+                            maxRunning + random.nextInt(12),
+                            Duration.ofNanos(1 + random.nextInt(100)),
+                            random.nextInt(6),
+                            Duration.ofSeconds(1));
             this.scheduler = new Scheduler(limits, 1);
         }
 
@@ -64,7 +70,7 @@ final class SchedulerPropertyTest {
             List<Event> events = new ArrayList<>();
             long lastId = 0;
             while (ended.size() < all.size() || lastId < arrivals) {
-                nowNanos++;
+                nowNanos += 1 + random.nextInt(3);
                 while (lastId < arrivals && random.nextInt(3) == 0) {
                     events.add(arrive(++lastId));
                 }
@@ -78,9 +84,10 @@ final class SchedulerPropertyTest {
                 Decision decision = scheduler.next(nowNanos, events);
                 events.clear();
                 decision.ended().forEach(this::checkEnd);
+                decision.setAside().forEach(this::checkSetAside);
                 switch (decision.next()) {
-                    case Decision.Open(long id, SequenceOptions options) ->
-                            events.add(openOrRefuse(id, options));
+                    case Decision.Open(long id, SequenceOptions options, int[] tokens) ->
+                            events.add(openOrRefuse(id, options, tokens));
                     case Decision.Run(StepPlan plan) -> events.add(step(plan));
                     case Decision.Idle() ->
                             assertEquals(all.keySet(), ended, "idle with requests left");
@@ -94,26 +101,51 @@ final class SchedulerPropertyTest {
             int[] prompt = random.ints(1 + random.nextInt(30), 0, 100).toArray();
             int outputs = 1 + random.nextInt(10);
             long deadline = nowNanos + (random.nextInt(4) == 0 ? random.nextInt(50) : 100_000);
-            all.put(id, new Request(prompt, outputs, deadline));
+            long queued = nowNanos + (random.nextInt(4) == 0 ? random.nextInt(50) : 100_000);
+            int priority = random.nextInt(3);
+            all.put(id, new Request(id, priority, prompt, outputs, queued, deadline));
+            waiting.add(id);
             SequenceOptions options =
                     new SequenceOptions(
                             prompt.length, prompt.length + outputs, SamplingParameters.GREEDY);
-            return new Event.Arrived(id, prompt, options, deadline);
+            int[] checkpoints =
+                    random.ints(random.nextInt(3), 1, 30)
+                            .filter(each -> each < prompt.length)
+                            .distinct()
+                            .sorted()
+                            .toArray();
+            return new Event.Arrived(
+                    id, prompt, checkpoints, options, priority, queued, deadline);
         }
 
-        private Event openOrRefuse(long id, SequenceOptions options) {
-            assertTrue(id > lastOpened, () -> id + " is opened after " + lastOpened);
+        private Event openOrRefuse(long id, SequenceOptions options, int[] tokens) {
+            Request request = all.get(id);
+            assertTrue(
+                    waiting.stream().map(all::get).noneMatch(other -> other.goesBefore(request)),
+                    () -> id + " is opened, but others go before it: " + waiting);
             assertTrue(open.size() < limits.maxRunning(), "too many open");
-            assertEquals(all.get(id).prompt.length, options.promptTokens());
+            assertEquals(request.prompt.length, options.promptTokens());
+            assertArrayEquals(request.tokens(), tokens);
             return switch (random.nextInt(12)) {
                 case 0 -> new Event.OpenRefused(id, failure(ErrorCode.OVERLOADED));
                 case 1 -> new Event.OpenRefused(id, failure(ErrorCode.INTERNAL));
                 default -> {
-                    lastOpened = id;
-                    open.put(id, all.get(id));
-                    yield new Event.Opened(id);
+                    waiting.remove(id);
+                    open.put(id, request);
+                    request.begun = true;
+                    request.position = random.nextInt(tokens.length);
+                    yield new Event.Opened(id, request.position);
                 }
             };
+        }
+
+        private void checkSetAside(long id) {
+            Request request = open.remove(id);
+            assertTrue(request != null, () -> id + " is set aside, but was not open");
+            assertTrue(
+                    waiting.stream().map(all::get).anyMatch(r -> r.priority < request.priority),
+                    () -> id + " is set aside for nobody more urgent");
+            waiting.add(id);
         }
 
         private Event step(StepPlan plan) {
@@ -125,35 +157,39 @@ final class SchedulerPropertyTest {
                 assertTrue(planned.add(rows.sequenceId()), "twice in a step");
                 Request request = open.get(rows.sequenceId());
                 assertEquals(request.position, rows.firstPosition());
-                boolean decodes = request.position >= request.prompt.length;
-                if (decodes) {
+                int[] known = request.tokens();
+                if (request.decodes()) {
                     assertTrue(!prefillSeen, "a decode row after a prompt row");
-                    assertEquals(request.lastToken, rows.tokens()[0]);
                 } else {
                     prefillSeen = true;
-                    for (int i = 0; i < rows.tokens().length; i++) {
-                        assertEquals(request.prompt[request.position + i], rows.tokens()[i]);
-                    }
+                }
+                for (int i = 0; i < rows.tokens().length; i++) {
+                    assertEquals(known[request.position + i], rows.tokens()[i]);
                 }
             }
             open.forEach(
-                    (id, request) -> {
-                        boolean decodes = request.position >= request.prompt.length;
-                        assertTrue(!decodes || planned.contains(id), "a decoding sequence starves");
-                    });
-            boolean promptWaits =
-                    open.values().stream().anyMatch(r -> r.position < r.prompt.length);
-            assertEquals(promptWaits, prefillSeen, "a step gives prompts no row");
+                    (id, request) ->
+                            assertTrue(
+                                    !request.decodes() || planned.contains(id),
+                                    "a decoding sequence starves"));
+            Optional<Request> firstPrompt =
+                    open.values().stream()
+                            .filter(request -> !request.decodes())
+                            .reduce((one, other) -> one.goesBefore(other) ? one : other);
+            assertTrue(
+                    firstPrompt.isEmpty() || planned.contains(firstPrompt.get().id),
+                    "the first prompt gets no row");
             if (random.nextInt(25) == 0) {
                 return new Event.StepFailed(failure(ErrorCode.NO_LIVE_REPLICA));
             }
             for (SequenceRows rows : plan.sequences()) {
                 Request request = open.get(rows.sequenceId());
                 request.position += rows.tokens().length;
-                assertEquals(request.position >= request.prompt.length, rows.sample());
+                assertEquals(request.position == request.tokens().length, rows.sample());
                 if (rows.sample() && --request.outputsLeft > 0) {
-                    request.lastToken = random.nextInt(100);
-                    nextTokens.put(rows.sequenceId(), request.lastToken);
+                    int token = random.nextInt(100);
+                    request.output.add(token);
+                    nextTokens.put(rows.sequenceId(), token);
                 }
             }
             return new Event.StepCompleted(nextTokens);
@@ -163,10 +199,14 @@ final class SchedulerPropertyTest {
             assertTrue(ended.add(end.sequenceId()), () -> end.sequenceId() + " ends twice");
             Request request = all.get(end.sequenceId());
             assertEquals(end.open(), open.remove(end.sequenceId()) != null);
+            waiting.remove(end.sequenceId());
             if (end.failure().isEmpty()) {
                 assertEquals(0, request.outputsLeft, "ended in order, but early");
             } else if (end.failure().get().code() == ErrorCode.DEADLINE_EXCEEDED) {
                 assertTrue(nowNanos >= request.deadlineNanos, "ended before its deadline");
+            } else if (end.failure().get().message().contains("queue time")) {
+                assertTrue(nowNanos >= request.queueDeadlineNanos, "shed before its time");
+                assertTrue(!request.begun, "shed after it began");
             }
         }
 
@@ -176,16 +216,43 @@ final class SchedulerPropertyTest {
     }
 
     private static final class Request {
+        final long id;
+        final int priority;
         final int[] prompt;
+        final long queueDeadlineNanos;
         final long deadlineNanos;
+        final List<Integer> output = new ArrayList<>();
         int outputsLeft;
         int position;
-        int lastToken;
+        boolean begun;
 
-        Request(int[] prompt, int outputs, long deadlineNanos) {
+        Request(
+                long id,
+                int priority,
+                int[] prompt,
+                int outputs,
+                long queueDeadlineNanos,
+                long deadlineNanos) {
+            this.id = id;
+            this.priority = priority;
             this.prompt = prompt;
             this.outputsLeft = outputs;
+            this.queueDeadlineNanos = queueDeadlineNanos;
             this.deadlineNanos = deadlineNanos;
+        }
+
+        int[] tokens() {
+            return IntStream.concat(
+                            IntStream.of(prompt), output.stream().mapToInt(Integer::intValue))
+                    .toArray();
+        }
+
+        boolean decodes() {
+            return !output.isEmpty() && position == prompt.length + output.size() - 1;
+        }
+
+        boolean goesBefore(Request other) {
+            return priority != other.priority ? priority < other.priority : id < other.id;
         }
     }
 }

@@ -23,13 +23,14 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 final class SchedulerTest {
+    private static final int[] NONE = {};
     private static final long FAR = Long.MAX_VALUE / 2;
     private static final Failure FULL = new Failure(ErrorCode.OVERLOADED, "no blocks");
     private static final Failure BROKEN = new Failure(ErrorCode.NO_LIVE_REPLICA, "expert=3");
     private static final Failure GONE = new Failure(ErrorCode.CANCELLED, "gone");
 
     private final Scheduler scheduler =
-            new Scheduler(new SchedulerLimits(3, 8, Duration.ofSeconds(1)), 1);
+            new Scheduler(limits(3, 8), 1);
 
     @Test
     void nothingToDoIsIdle() {
@@ -42,19 +43,19 @@ final class SchedulerTest {
         assertEquals(7, open.sequenceId());
         assertEquals(3, open.options().promptTokens());
 
-        StepPlan prefill = plan(next(new Event.Opened(7)));
+        StepPlan prefill = plan(next(new Event.Opened(7, 0)));
         assertEquals(
-                List.of(new SequenceRows(7, 0, new int[] {0, 1, 2}, true)), prefill.sequences());
+                List.of(new SequenceRows(7, 0, new int[] {0, 1, 2}, true, false)), prefill.sequences());
 
         StepPlan decode = plan(next(new Event.StepCompleted(Map.of(7L, 42))));
-        assertEquals(List.of(new SequenceRows(7, 3, new int[] {42}, true)), decode.sequences());
+        assertEquals(List.of(new SequenceRows(7, 3, new int[] {42}, true, false)), decode.sequences());
         assertEquals(prefill.stepId() + 1, decode.stepId());
     }
 
     @Test
     void longPromptIsCutAtTheBudgetAndSampledOnlyAtItsEnd() {
         next(arrived(1, 20));
-        StepPlan first = plan(next(new Event.Opened(1)));
+        StepPlan first = plan(next(new Event.Opened(1, 0)));
         StepPlan second = plan(next(new Event.StepCompleted(Map.of())));
         StepPlan third = plan(next(new Event.StepCompleted(Map.of())));
         assertRows(first.sequences().getFirst(), 0, 8, false);
@@ -73,17 +74,19 @@ final class SchedulerTest {
     @Test
     void decodingSequencesGoBeforePrompts() {
         next(arrived(1, 20));
-        plan(next(new Event.Opened(1)));
+        plan(next(new Event.Opened(1, 0)));
         next(new Event.StepCompleted(Map.of()), arrived(2, 2));
         StepPlan plan =
-                plan(next(new Event.Opened(2))); // 8 rows of prompt 1, none left for prompt 2
-        assertEquals(1, plan.sequences().size());
-        plan = plan(next(new Event.StepCompleted(Map.of()))); // prompt 1 ends, prompt 2 fits
-        assertEquals(2, plan.sequences().size());
+                plan(next(new Event.Opened(2, 0))); // 6 rows of prompt 1, both of prompt 2
+        assertRows(plan.sequences().get(0), 8, 6, false);
+        assertRows(plan.sequences().get(1), 0, 2, true);
+        plan = plan(next(new Event.StepCompleted(Map.of(2L, 6)))); // prompt 1 ends
+        assertRows(plan.sequences().get(0), 2, 1, true);
+        assertRows(plan.sequences().get(1), 14, 6, true);
         next(new Event.StepCompleted(Map.of(1L, 5, 2L, 6)), arrived(3, 20));
-        plan = plan(next(new Event.Opened(3)));
+        plan = plan(next(new Event.Opened(3, 0)));
         assertRows(plan.sequences().get(0), 20, 1, true);
-        assertRows(plan.sequences().get(1), 2, 1, true);
+        assertRows(plan.sequences().get(1), 3, 1, true);
         assertRows(plan.sequences().get(2), 0, 6, false);
     }
 
@@ -123,11 +126,7 @@ final class SchedulerTest {
 
     @Test
     void failedStepEndsItsSequencesAndNoOthers() {
-        next(arrived(1, 8));
-        plan(next(new Event.Opened(1)));
-        next(new Event.StepCompleted(Map.of(1L, 5)), arrived(2, 20));
-        next(new Event.Opened(2), arrived(3, 20));
-        plan(next(new Event.Opened(3))); // row of 1, 7 rows of 2, none of 3
+        openAll(arrived(1, 20), arrived(2, 20), arrived(3, 20)); // 4 rows of 1 and 2, none of 3
         Decision decision = next(new Event.StepFailed(BROKEN));
         assertEquals(
                 List.of(
@@ -168,7 +167,7 @@ final class SchedulerTest {
     @Test
     void deadlineEndsARunningAndAQueuedSequence() {
         openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
-        Event late = new Event.Arrived(4, prompt(1), options(1), 1000);
+        Event late = new Event.Arrived(4, prompt(1), NONE, options(1), 0, FAR, 1000);
         next(new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)), late);
         Decision before = at(999, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)));
         assertEquals(List.of(), before.ended());
@@ -206,15 +205,120 @@ final class SchedulerTest {
         var refused =
                 assertThrows(
                         IllegalArgumentException.class,
-                        () -> new SchedulerLimits(9, 8, Duration.ofSeconds(1)));
+                        () -> limits(9, 8));
         assertTrue(refused.getMessage().contains("8 < 9"), refused.getMessage());
+    }
+
+    @Test
+    void cachedTokensAreNotPlanned() {
+        next(arrived(1, 10));
+        StepPlan plan = plan(next(new Event.Opened(1, 7)));
+        assertRows(plan.sequences().getFirst(), 7, 3, true);
+    }
+
+    @Test
+    void rowsEndWhereACheckpointIsDue() {
+        SchedulerLimits everyTen =
+                new SchedulerLimits(3, 8, Duration.ofSeconds(1), 10, Duration.ofSeconds(1));
+        Scheduler scheduler = new Scheduler(everyTen, 1);
+        scheduler.next(
+                0,
+                List.of(
+                        new Event.Arrived(
+                                1, prompt(20), new int[] {3, 15}, options(20), 0, FAR, FAR)));
+        StepPlan plan = plan(scheduler.next(0, List.of(new Event.Opened(1, 0))));
+        for (int due : new int[] {3, 10, 15}) {
+            assertCheckpoint(plan.sequences().getFirst(), due);
+            plan = plan(scheduler.next(0, List.of(new Event.StepCompleted(Map.of()))));
+        }
+        assertRows(plan.sequences().getFirst(), 15, 5, true);
+        assertFalse(plan.sequences().getFirst().checkpoint());
+    }
+
+    @Test
+    void moreUrgentSequenceIsOpenedFirst() {
+        next(arrived(1, 1, 5), arrived(2, 1, 5), arrived(3, 1, -1));
+        assertEquals(1, opened(next(new Event.Opened(3, 0))));
+    }
+
+    @Test
+    void youngestOfTheLeastUrgentIsSetAsideAndGoesOnWithItsOutput() {
+        openAll(arrived(1, 1, 0), arrived(2, 2, 7), arrived(3, 2, 7));
+        Decision decision =
+                next(new Event.StepCompleted(Map.of(1L, 5, 2L, 5, 3L, 6)), arrived(4, 1, 2));
+        assertEquals(List.of(3L), decision.setAside());
+        assertEquals(4, opened(decision));
+        StepPlan plan = plan(next(new Event.Opened(4, 0)));
+        assertEquals(3, plan.sequences().size());
+        decision = next(new Event.StepCompleted(Map.of(1L, 5, 2L, 5)));
+        assertEquals(3, opened(decision));
+        assertArrayEquals(new int[] {0, 1, 6}, ((Decision.Open) decision.next()).tokens());
+        SequenceRows rows = plan(next(new Event.Opened(3, 2))).sequences().getLast();
+        assertEquals(new SequenceRows(3, 2, new int[] {6}, true, false), rows);
+    }
+
+    @Test
+    void equallyUrgentSequenceIsNotSetAside() {
+        openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
+        Decision decision =
+                next(new Event.StepCompleted(Map.of(1L, 5, 2L, 5, 3L, 6)), arrived(4, 1));
+        assertEquals(List.of(), decision.setAside());
+        assertEquals(3, plan(decision).sequences().size());
+    }
+
+    @Test
+    void fullWorkerMakesRoomForTheMoreUrgent() {
+        openAll(arrived(1, 1, 3));
+        next(new Event.StepCompleted(Map.of(1L, 5)), arrived(2, 1, 0));
+        Decision decision = next(new Event.OpenRefused(2, FULL));
+        assertEquals(List.of(1L), decision.setAside());
+        assertEquals(2, opened(decision));
+    }
+
+    @Test
+    void sequenceThatQueuesTooLongIsShed() {
+        openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
+        Event impatient = new Event.Arrived(4, prompt(1), NONE, options(1), 0, 10, FAR);
+        next(new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)), impatient);
+        assertEquals(
+                List.of(), at(9, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3))).ended());
+        Decision after = at(10, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)));
+        assertEquals(4, after.ended().getFirst().sequenceId());
+        assertEquals(
+                ErrorCode.OVERLOADED, after.ended().getFirst().failure().orElseThrow().code());
+    }
+
+    @Test
+    void promptRowsBesideDecodingSequencesFitTheDelay() {
+        Scheduler slow = new Scheduler(limits(3, 1000), 1);
+        slow.next(0, List.of(arrived(1, 900)));
+        slow.next(0, List.of(new Event.Opened(1, 0))); // 900 rows, nobody waits
+        long nanos = Duration.ofSeconds(90).toNanos(); // a tenth of a second for a row
+        slow.next(nanos, List.of(new Event.StepCompleted(Map.of(1L, 5)), arrived(2, 500)));
+        StepPlan plan = plan(slow.next(nanos, List.of(new Event.Opened(2, 0))));
+        assertRows(plan.sequences().get(0), 900, 1, true);
+        assertRows(plan.sequences().get(1), 0, 20, false); // two seconds are allowed
+    }
+
+    private static int opened(Decision decision) {
+        return (int) assertInstanceOf(Decision.Open.class, decision.next()).sequenceId();
+    }
+
+    private static void assertCheckpoint(SequenceRows rows, int position) {
+        assertTrue(rows.checkpoint());
+        assertEquals(position, rows.firstPosition() + rows.tokens().length);
+    }
+
+    private static SchedulerLimits limits(int maxRunning, int maxStepRows) {
+        return new SchedulerLimits(
+                maxRunning, maxStepRows, Duration.ofSeconds(2), 0, Duration.ofSeconds(1));
     }
 
     /// Lets every arrival be opened and gives the step that follows.
     private StepPlan openAll(Event... arrivals) {
         Decision decision = next(arrivals);
         while (decision.next() instanceof Decision.Open open) {
-            decision = next(new Event.Opened(open.sequenceId()));
+            decision = next(new Event.Opened(open.sequenceId(), 0));
         }
         return plan(decision);
     }
@@ -241,7 +345,12 @@ final class SchedulerTest {
     }
 
     private static Event arrived(long id, int promptTokens) {
-        return new Event.Arrived(id, prompt(promptTokens), options(promptTokens), FAR);
+        return arrived(id, promptTokens, 0);
+    }
+
+    private static Event arrived(long id, int promptTokens, int priority) {
+        return new Event.Arrived(
+                id, prompt(promptTokens), NONE, options(promptTokens), priority, FAR, FAR);
     }
 
     private static int[] prompt(int tokens) {

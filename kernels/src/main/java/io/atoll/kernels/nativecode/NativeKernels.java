@@ -30,28 +30,30 @@ public final class NativeKernels implements Kernels {
     // Slots of the library's table: `enum operation` of atoll_kernels.h.
     private static final int MAT_MUL_F32 = 0;
     private static final int MAT_MUL_BF16 = 1;
-    private static final int MAT_MUL_QUANTIZED = 2;
-    private static final int QUANTIZE_ROWS = 3;
-    private static final int RMS_NORM = 4;
-    private static final int GATED_RMS_NORM = 5;
-    private static final int L2_NORM = 6;
-    private static final int ROTARY = 7;
-    private static final int CAUSAL_CONV = 8;
-    private static final int DELTA_GATES = 9;
-    private static final int GATED_DELTA_RULE = 10;
-    private static final int ATTENTION = 11;
-    private static final int SPAN = 12;
-    private static final int MERGE_SPANS = 13;
-    private static final int TO_BF16 = 14;
-    private static final int SIGMOID_GATE = 15;
-    private static final int SWI_GLU = 16;
-    private static final int ROUTER_TOP_K = 17;
-    private static final int COMBINE_ADD = 18;
-    private static final int COMBINE_TO_FLOAT = 19;
-    private static final int ADD = 20;
-    private static final int ADD_GATED = 21;
-    private static final int READ_SUM = 22;
-    private static final int OPERATIONS = 23;
+    private static final int MAT_MUL_F16 = 2;
+    private static final int MAT_MUL_F8 = 3;
+    private static final int MAT_MUL_QUANTIZED = 4;
+    private static final int QUANTIZE_ROWS = 5;
+    private static final int RMS_NORM = 6;
+    private static final int GATED_RMS_NORM = 7;
+    private static final int L2_NORM = 8;
+    private static final int ROTARY = 9;
+    private static final int CAUSAL_CONV = 10;
+    private static final int DELTA_GATES = 11;
+    private static final int GATED_DELTA_RULE = 12;
+    private static final int ATTENTION = 13;
+    private static final int SPAN = 14;
+    private static final int MERGE_SPANS = 15;
+    private static final int TO_BF16 = 16;
+    private static final int SIGMOID_GATE = 17;
+    private static final int SWI_GLU = 18;
+    private static final int ROUTER_TOP_K = 19;
+    private static final int COMBINE_ADD = 20;
+    private static final int COMBINE_TO_FLOAT = 21;
+    private static final int ADD = 22;
+    private static final int ADD_GATED = 23;
+    private static final int READ_SUM = 24;
+    private static final int OPERATIONS = 25;
 
     // How each is called, after its address: `p` a pointer, `i` an int32, `l` an int64, `f` a
     // float.
@@ -84,6 +86,8 @@ public final class NativeKernels implements Kernels {
     private final String name;
     private final MemorySegment matMulF32;
     private final MemorySegment matMulBf16;
+    private final MemorySegment matMulF16;
+    private final MemorySegment matMulF8;
     private final MemorySegment matMulQuantized;
     private final MemorySegment quantizeRows;
     private final MemorySegment rmsNorm;
@@ -111,6 +115,8 @@ public final class NativeKernels implements Kernels {
         this.name = name;
         matMulF32 = functions[MAT_MUL_F32];
         matMulBf16 = functions[MAT_MUL_BF16];
+        matMulF16 = functions[MAT_MUL_F16];
+        matMulF8 = functions[MAT_MUL_F8];
         matMulQuantized = functions[MAT_MUL_QUANTIZED];
         quantizeRows = functions[QUANTIZE_ROWS];
         rmsNorm = functions[RMS_NORM];
@@ -136,13 +142,21 @@ public final class NativeKernels implements Kernels {
 
     /// The functions of a C class, if the library is there and this processor runs them.
     public static Optional<Kernels> create(KernelClass kernelClass) {
-        return NativeLibrary.instance().flatMap(library -> create(kernelClass, library));
+        return NativeLibrary.instance().flatMap(library -> create(kernelClass, true, library));
     }
 
-    private static Optional<Kernels> create(KernelClass kernelClass, NativeLibrary library) {
-        boolean vnni = kernelClass == KernelClass.C_AVX512 && library.vnni();
+    /// Those without the class's extension, if the processor has one: what [#create] gives on a processor that lacks it.
+    public static Optional<Kernels> withoutExtension(KernelClass kernelClass) {
+        return NativeLibrary.instance()
+                .filter(library -> library.hasExtension(kernelClass))
+                .flatMap(library -> create(kernelClass, false, library));
+    }
+
+    private static Optional<Kernels> create(
+            KernelClass kernelClass, boolean extended, NativeLibrary library) {
+        boolean vnni = extended && library.hasExtension(kernelClass);
         String name = vnni ? kernelClass.label() + " (vnni)" : kernelClass.label();
-        return library.functions(kernelClass, OPERATIONS)
+        return library.functions(kernelClass, extended, OPERATIONS)
                 .map(functions -> new NativeKernels(kernelClass, name, functions));
     }
 
@@ -166,13 +180,19 @@ public final class NativeKernels implements Kernels {
             int yStride,
             int groupBegin,
             int groupEnd) {
-        if (w.format().takesQuantizedRows()) {
-            throw new IllegalArgumentException("matMul takes F32 or BF16 weights: " + w.format());
-        }
         checkGroups(w, groupBegin, groupEnd);
         long px = floats(x, (long) rows * w.cols());
         long py = floats(y, span(rows, yStride, Math.min(w.rows(), groupEnd * GROUP)));
-        MemorySegment function = w.format() == WeightFormat.F32 ? matMulF32 : matMulBf16;
+        MemorySegment function =
+                switch (w.format()) {
+                    case F32 -> matMulF32;
+                    case BF16 -> matMulBf16;
+                    case F16 -> matMulF16;
+                    case F8_E4M3 -> matMulF8;
+                    default ->
+                            throw new IllegalArgumentException(
+                                    "matMul meets f32 rows only: " + w.format());
+                };
         try {
             CALL_MAT_MUL.invokeExact(
                     function,
@@ -226,25 +246,9 @@ public final class NativeKernels implements Kernels {
         }
     }
 
-    /// `enum format` of atoll_kernels.h.
+    /// `enum format` of atoll_kernels.h, which has the quantised formats in the same order.
     private static int code(WeightFormat format) {
-        return switch (format) {
-            case Q8 -> 0;
-            case Q8_0 -> 1;
-            case Q4_0 -> 2;
-            case Q4_1 -> 3;
-            case Q5_0 -> 4;
-            case Q5_1 -> 5;
-            case IQ4_NL -> 6;
-            case MXFP4 -> 7;
-            case Q2_K -> 8;
-            case Q3_K -> 9;
-            case Q4_K -> 10;
-            case Q5_K -> 11;
-            case Q6_K -> 12;
-            case IQ4_XS -> 13;
-            case F32, BF16 -> throw new IllegalArgumentException(format + " is not quantised");
-        };
+        return format.ordinal() - WeightFormat.Q8.ordinal();
     }
 
     @Override

@@ -11,6 +11,7 @@ import io.atoll.kernels.KernelClass;
 import io.atoll.kernels.Kernels;
 import io.atoll.kernels.KvLayout;
 import io.atoll.kernels.PackedMatrix;
+import io.atoll.kernels.Packing;
 import io.atoll.kernels.WeightFormat;
 import java.lang.foreign.MemorySegment;
 
@@ -50,36 +51,20 @@ public class ScalarKernels implements Kernels {
             int groupBegin,
             int groupEnd) {
         if (w.format().takesQuantizedRows()) {
-            throw new IllegalArgumentException("matMul takes F32 or BF16 weights: " + w.format());
+            throw new IllegalArgumentException("matMul meets f32 rows only: " + w.format());
         }
         int outputEnd = Math.min(w.rows(), groupEnd * GROUP);
         for (int r = 0; r < rows; r++) {
             for (int o = groupBegin * GROUP; o < outputEnd; o++) {
-                float sum =
-                        w.format() == WeightFormat.F32
-                                ? dotF32(w, o, x, (long) r * w.cols())
-                                : dotBf16(w, o, x, (long) r * w.cols());
-                set(y, (long) r * yStride + o, sum);
+                set(y, (long) r * yStride + o, dot(w, o, x, (long) r * w.cols()));
             }
         }
     }
 
-    private static float dotF32(PackedMatrix w, int output, MemorySegment x, long xBegin) {
-        long first = (long) (output / GROUP) * w.cols() * GROUP + output % GROUP;
+    private static float dot(PackedMatrix w, int output, MemorySegment x, long xBegin) {
         float sum = 0f;
         for (int c = 0; c < w.cols(); c++) {
-            float weight = w.data().getAtIndex(JAVA_FLOAT, first + (long) c * GROUP);
-            sum = Math.fma(weight, get(x, xBegin + c), sum);
-        }
-        return sum;
-    }
-
-    private static float dotBf16(PackedMatrix w, int output, MemorySegment x, long xBegin) {
-        long first = (long) (output / GROUP) * w.cols() * GROUP + output % GROUP;
-        float sum = 0f;
-        for (int c = 0; c < w.cols(); c++) {
-            int bits = w.data().getAtIndex(JAVA_SHORT, first + (long) c * GROUP) << 16;
-            sum = Math.fma(Float.intBitsToFloat(bits), get(x, xBegin + c), sum);
+            sum = Math.fma(Packing.weight(w, output, c), get(x, xBegin + c), sum);
         }
         return sum;
     }
@@ -104,7 +89,7 @@ public class ScalarKernels implements Kernels {
                     float rowScale = get(scales, (long) r * blocks + c / BLOCK);
                     sum = addRun(w, layout, o, c, q, (long) r * w.cols() + c, rowScale, sum);
                 }
-                set(y, (long) r * yStride + o, sum);
+                set(y, (long) r * yStride + o, layout.finish(w.data(), w.cols(), o, sum));
             }
         }
     }

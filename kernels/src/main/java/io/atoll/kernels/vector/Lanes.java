@@ -89,6 +89,21 @@ final class Lanes {
                 .reinterpretAsFloats();
     }
 
+    /// The `part`-th [#LENGTH] of sixteen E4M3 numbers, each divided by 256: [io.atoll.kernels.Fp8Layout].
+    static FloatVector loadF8(MemorySegment segment, long offset, int part) {
+        IntVector codes = loadSignedBytes(segment, offset, part);
+        IntVector magnitude = codes.and(0x7F);
+        IntVector finite =
+                magnitude
+                        .lanewise(VectorOperators.LSHL, 20)
+                        .reinterpretAsFloats()
+                        .mul(0x1p112f)
+                        .reinterpretAsInts();
+        return codes.and(0x8000_0000)
+                .or(finite.blend(0x7FC0_0000, magnitude.compare(VectorOperators.EQ, 0x7F)))
+                .reinterpretAsFloats();
+    }
+
     /// The `part`-th [#LENGTH] of sixteen bytes.
     static IntVector loadSignedBytes(MemorySegment segment, long offset, int part) {
         return ByteVector.fromMemorySegment(ByteVector.SPECIES_128, segment, offset, ORDER)

@@ -5,11 +5,14 @@ import static io.atoll.kernels.vector.Lanes.LENGTH;
 import static io.atoll.kernels.vector.Lanes.PARTS;
 import static io.atoll.kernels.vector.Lanes.load;
 import static io.atoll.kernels.vector.Lanes.loadBf16;
+import static io.atoll.kernels.vector.Lanes.loadF16;
+import static io.atoll.kernels.vector.Lanes.loadF8;
 import static io.atoll.kernels.vector.Lanes.splat;
 import static io.atoll.kernels.vector.Lanes.store;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import io.atoll.kernels.BlockLayout;
+import io.atoll.kernels.Fp8Layout;
 import io.atoll.kernels.KernelClass;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.WeightFormat;
@@ -51,18 +54,19 @@ public final class VectorKernels extends ScalarKernels {
             int groupBegin,
             int groupEnd) {
         if (w.format().takesQuantizedRows()) {
-            throw new IllegalArgumentException("matMul takes F32 or BF16 weights: " + w.format());
+            throw new IllegalArgumentException("matMul meets f32 rows only: " + w.format());
         }
         int end = Math.min(groupEnd * PARTS, (w.rows() + LENGTH - 1) / LENGTH);
         for (int r = 0; r < rows; r++) {
             long row = (long) r * w.cols();
             long out = (long) r * yStride;
             int unit = groupBegin * PARTS;
-            for (; unit + 4 <= end; unit += 4) {
+            boolean wide = w.format() == WeightFormat.F32 || w.format() == WeightFormat.BF16;
+            for (; wide && unit + 4 <= end; unit += 4) {
                 fourUnits(w, unit, x, row, y, out);
             }
             for (; unit < end; unit++) {
-                oneUnit(w, unit, x, row, y, out);
+                storeUnit(oneUnit(w, unit, x, row), w, unit, y, out);
             }
         }
     }
@@ -102,17 +106,47 @@ public final class VectorKernels extends ScalarKernels {
         storeUnit(s3, w, unit + 3, y, out);
     }
 
-    private static void oneUnit(
-            PackedMatrix w, int unit, MemorySegment x, long row, MemorySegment y, long out) {
-        boolean f32 = w.format() == WeightFormat.F32;
+    private static FloatVector oneUnit(PackedMatrix w, int unit, MemorySegment x, long row) {
         long first = firstWeight(w, unit);
         FloatVector sum = FloatVector.zero(FLOATS);
-        for (int c = 0; c < w.cols(); c++) {
-            FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
-            long at = first + (long) c * GROUP;
-            sum = (f32 ? load(w.data(), at) : loadBf16(w.data(), at)).fma(value, sum);
+        switch (w.format()) {
+            case F32 -> {
+                for (int c = 0; c < w.cols(); c++) {
+                    FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+                    sum = load(w.data(), first + (long) c * GROUP).fma(value, sum);
+                }
+            }
+            case BF16 -> {
+                for (int c = 0; c < w.cols(); c++) {
+                    FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+                    sum = loadBf16(w.data(), first + (long) c * GROUP).fma(value, sum);
+                }
+            }
+            case F16 -> {
+                for (int c = 0; c < w.cols(); c++) {
+                    FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+                    sum = loadF16(w.data(), first + (long) c * GROUP).fma(value, sum);
+                }
+            }
+            default -> sum = oneF8Unit(w, unit, x, row);
         }
-        storeUnit(sum, w, unit, y, out);
+        return sum;
+    }
+
+    private static FloatVector oneF8Unit(PackedMatrix w, int unit, MemorySegment x, long row) {
+        int part = unit % PARTS;
+        FloatVector sum = FloatVector.zero(FLOATS);
+        for (int first = 0; first < w.cols(); first += Fp8Layout.RECORD) {
+            long scales = Fp8Layout.scales(w.cols(), unit / PARTS, first);
+            FloatVector scale = load(w.data(), scales / 4 + (long) part * LENGTH).mul(256f);
+            long codes = Fp8Layout.codes(w.cols(), unit / PARTS, first);
+            int end = Math.min(w.cols(), first + Fp8Layout.RECORD);
+            for (int c = first; c < end; c++, codes += GROUP) {
+                FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+                sum = loadF8(w.data(), codes, part).mul(scale).fma(value, sum);
+            }
+        }
+        return sum;
     }
 
     private static long firstWeight(PackedMatrix w, int unit) {
@@ -125,7 +159,7 @@ public final class VectorKernels extends ScalarKernels {
         store(sum, y, out + output, w.rows() - output);
     }
 
-    /// A code of a table's format is looked up one by one, so those are left to the scalar code.
+    /// A code of an uneven table is looked up one by one, so those are left to the scalar code.
     @Override
     public void matMulQuantized(
             PackedMatrix w,
@@ -137,7 +171,7 @@ public final class VectorKernels extends ScalarKernels {
             int groupBegin,
             int groupEnd) {
         BlockLayout layout = w.format().layout();
-        if (!layout.table().isEmpty()) {
+        if (!QuantizedUnit.computes(layout)) {
             super.matMulQuantized(w, q, scales, rows, y, yStride, groupBegin, groupEnd);
             return;
         }

@@ -1,0 +1,139 @@
+package io.atoll.coordinator.scheduler;
+
+import io.atoll.attention.step.SequenceOptions;
+import io.atoll.attention.step.StepPlan.SequenceRows;
+import io.atoll.proto.ErrorCode;
+import io.atoll.proto.Failure;
+import java.util.Arrays;
+import java.util.Comparator;
+
+/// One sequence as the scheduler sees it: its tokens, and how many of them the worker has seen.
+final class Scheduled {
+    /// More urgent first, then first come.
+    static final Comparator<Scheduled> ORDER =
+            Comparator.<Scheduled>comparingInt(each -> each.priority)
+                    .thenComparingLong(each -> each.id);
+
+    final long id;
+    final int priority;
+    final SequenceOptions options;
+    private final long queueDeadlineNanos;
+    private final long deadlineNanos;
+    private final int[] checkpoints;
+    private int[] tokens; // prompt and output, then room for more
+    private int length;
+    private int position; // the worker has seen the tokens before it
+    private boolean started;
+
+    Scheduled(Event.Arrived arrived) {
+        id = arrived.sequenceId();
+        priority = arrived.priority();
+        options = arrived.options();
+        queueDeadlineNanos = arrived.queueDeadlineNanos();
+        deadlineNanos = arrived.deadlineNanos();
+        checkpoints = arrived.checkpoints();
+        tokens = arrived.prompt();
+        length = tokens.length;
+    }
+
+    /// What is known of it: prompt and output so far.
+    int[] tokens() {
+        return length == tokens.length ? tokens : Arrays.copyOf(tokens, length);
+    }
+
+    /// The worker keeps it, and has seen so many tokens.
+    void opened(int cachedTokens) {
+        if (cachedTokens < 0 || cachedTokens >= length) {
+            throw new IllegalArgumentException(
+                    this + " of " + length + " tokens has " + cachedTokens + " cached");
+        }
+        position = cachedTokens;
+        started = true;
+    }
+
+    /// Takes the token chosen last.
+    void append(int token) {
+        if (length == tokens.length) {
+            int room = Math.min(options.maxTokens(), 2 * length);
+            tokens = Arrays.copyOf(tokens, Math.max(length + 1, room));
+        }
+        tokens[length++] = token;
+    }
+
+    void advance(int rows) {
+        position += rows;
+    }
+
+    /// Tokens that the worker has not seen.
+    int remaining() {
+        return length - position;
+    }
+
+    /// Whether the one token left is an output: the sequence waits for nothing but its next step.
+    boolean decodes() {
+        return length > options.promptTokens() && remaining() == 1;
+    }
+
+    /// The next rows, at most `budget`. They end where a checkpoint is due.
+    ///
+    /// @param checkpointRows a checkpoint is due at each multiple of it in the prompt; 0 for none
+    SequenceRows next(int budget, int checkpointRows) {
+        int end = Math.min(length, position + budget);
+        int due = nextCheckpoint(checkpointRows);
+        boolean checkpoint = due <= end;
+        if (checkpoint) {
+            end = due;
+        }
+        return new SequenceRows(
+                id, position, Arrays.copyOfRange(tokens, position, end), end == length, checkpoint);
+    }
+
+    /// The lowest position past the present one where a checkpoint is due; past the last token if none is.
+    private int nextCheckpoint(int checkpointRows) {
+        int due = Integer.MAX_VALUE;
+        for (int each : checkpoints) {
+            if (each > position) {
+                due = each;
+                break;
+            }
+        }
+        if (checkpointRows > 0) {
+            int multiple = (position / checkpointRows + 1) * checkpointRows;
+            if (multiple < options.promptTokens()) {
+                due = Math.min(due, multiple);
+            }
+        }
+        return due;
+    }
+
+    boolean isExpired(long nowNanos) {
+        return nowNanos - deadlineNanos >= 0;
+    }
+
+    boolean hasQueuedTooLong(long nowNanos) {
+        return !started && nowNanos - queueDeadlineNanos >= 0;
+    }
+
+    Failure expired(String state) {
+        return new Failure(
+                ErrorCode.DEADLINE_EXCEEDED,
+                "the request ran into its deadline: "
+                        + state
+                        + ", position="
+                        + position
+                        + " prompt="
+                        + options.promptTokens());
+    }
+
+    Failure queuedTooLong() {
+        return new Failure(
+                ErrorCode.OVERLOADED,
+                "the request was not begun within its queue time: prompt="
+                        + options.promptTokens());
+    }
+
+    @Override
+    public String toString() {
+        return "sequence " + id;
+    }
+}
