@@ -8,6 +8,7 @@ import java.util.Map;
 /// the last reading to that part. Off until it is asked for; then a reading takes some ten nanoseconds, about ten times a layer.
 ///
 /// One thread at a time: the one that runs the step.
+@SuppressWarnings("EnumOrdinal") // an EnumMap of times would box every one
 public final class StageTimes {
     /// A part of a step.
     public enum Stage {

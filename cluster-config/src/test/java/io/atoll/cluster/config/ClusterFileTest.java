@@ -28,9 +28,12 @@ class ClusterFileTest {
                   max-queued-requests: 64
                   max-running-requests: 16
                   max-step-rows: 256
+                  max-decode-delay: 500ms
+                  checkpoint-rows: 2048
                   max-body-bytes: 16777216
                   max-prompt-tokens: 1048576
                   max-output-tokens: 1048576
+                  max-queue-time: 120s
                   request-timeout: 600s
                   drain-timeout: 20s
                 attention-worker:
@@ -38,6 +41,7 @@ class ClusterFileTest {
                   threads: 0
                   max-sequences: 16
                   max-sequence-tokens: 0
+                  prefix-cache-megabytes: 2048
                   kv-tokens: 0
                   kv-format: bf16
                   combine-deadline: 30s

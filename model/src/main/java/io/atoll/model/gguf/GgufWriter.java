@@ -103,7 +103,7 @@ public final class GgufWriter {
 
     private Bytes array(String key, GgufValueType of, int size) {
         Bytes out = key(key, GgufValueType.ARRAY);
-        out.number(of.ordinal(), 4);
+        out.number(number(of), 4);
         out.number(size, 8);
         return out;
     }
@@ -113,8 +113,13 @@ public final class GgufWriter {
             throw new IllegalArgumentException("key is taken: " + key);
         }
         entries.text(key);
-        entries.number(type.ordinal(), 4);
+        entries.number(number(type), 4);
         return entries;
+    }
+
+    @SuppressWarnings("EnumOrdinal") // by the contract of GgufValueType
+    private static int number(GgufValueType type) {
+        return type.ordinal();
     }
 
     /// Declares a tensor.
