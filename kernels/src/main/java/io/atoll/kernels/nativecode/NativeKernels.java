@@ -247,7 +247,8 @@ public final class NativeKernels implements Kernels {
     }
 
     /// `enum format` of atoll_kernels.h, which has the quantised formats in the same order.
-    @SuppressWarnings("EnumOrdinal") // the order is what both sides agree on; a test compares every format
+    @SuppressWarnings(
+            "EnumOrdinal") // the order is what both sides agree on; a test compares every format
     private static int code(WeightFormat format) {
         return format.ordinal() - WeightFormat.Q8.ordinal();
     }
