@@ -27,16 +27,22 @@ class ClusterFileTest {
                   max-queued-requests: 64
                   max-running-requests: 16
                   max-step-rows: 256
+                  max-decode-delay: 500ms
+                  checkpoint-rows: 2048
                   max-body-bytes: 16777216
                   max-prompt-tokens: 1048576
                   max-output-tokens: 1048576
+                  max-queue-time: 120s
                   request-timeout: 600s
                   drain-timeout: 20s
+                  cors-origins: []
+                  access-log: true
                 attention-worker:
                   listen: 127.0.0.1:7100
                   threads: 0
                   max-sequences: 16
                   max-sequence-tokens: 0
+                  prefix-cache-megabytes: 2048
                   kv-tokens: 0
                   combine-deadline: 30s
                   reconnect-grace: 3s
@@ -79,7 +85,13 @@ class ClusterFileTest {
                 ClusterFile.parse(
                         """
                         model: /m
-                        coordinator: {attention-worker: "h:1", model-name: x}
+                        coordinator:
+                          attention-worker: h:1
+                          model-name: x
+                          api-keys: keys.yaml
+                          tls: {certificate: c.pem, key: k.pem}
+                          cors-origins: ["https://chat.example.org", "http://localhost:3000"]
+                          access-log: false
                         attention-worker: {combine-deadline: 150ms}
                         expert-workers: [{name: a, address: "[fe80::1]:2"}]
                         """,
@@ -105,6 +117,10 @@ class ClusterFileTest {
                 "coordinator: {listen: 'h:x'} | coordinator.listen | not a port: 'x'",
                 "coordinator: {listen: 'h:70000'} | coordinator.listen | port must be from 0 to"
                         + " 65535: 70000",
+                "coordinator: {tls: {key: k.pem}} | coordinator.tls | a certificate and a key",
+                "coordinator: {cors-origins: ['*']} | coordinator | https://host or"
+                        + " http://host:port: *",
+                "coordinator: {cors-origins: ['https://a/']} | coordinator | https://a/",
                 "expert-format: q4 | | expert-format must be q8 or absent: q4",
                 "expert-workers: [{name: a}] | expert-workers[0] | 'a' needs an address",
                 "expert-workers: [{address: 'h:1'}] | expert-workers[0] | needs a name",
