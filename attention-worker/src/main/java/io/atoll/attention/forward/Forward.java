@@ -32,6 +32,7 @@ public final class Forward implements AutoCloseable {
     private final RmsNorm finalNorm;
     private final LanguageModelHead head;
     private final boolean quantizesRows;
+    private final ForwardTimes times = new ForwardTimes();
     private MemorySegment logits;
 
     /// Loads and packs the dense weights.
@@ -88,6 +89,7 @@ public final class Forward implements AutoCloseable {
                                         combineTimeout,
                                         config,
                                         workspace,
+                                        times,
                                         compute)));
             }
             finalNorm = norm(dense.finalNorm());
@@ -102,6 +104,11 @@ public final class Forward implements AutoCloseable {
     /// Whether some dense weights are packed in integers and so meet rows that are rounded to int8.
     public boolean quantizesRows() {
         return quantizesRows;
+    }
+
+    /// Where the time has gone.
+    public ForwardTimes times() {
+        return times;
     }
 
     private RmsNorm norm(MemorySegment weight) {
@@ -122,12 +129,13 @@ public final class Forward implements AutoCloseable {
         MemorySegment normed = workspace.normed;
         MemorySegment branch = workspace.branch;
 
+        long sinceNanos = System.nanoTime();
         rotary.turnTo(batch);
         embedding.lookUp(batch, x);
         observer.tensor("embedding", -1, x, rows, hidden);
 
         for (DecoderLayer layer : layers) {
-            if (System.nanoTime() - deadlineNanos >= 0) {
+            if (sinceNanos - deadlineNanos >= 0) {
                 return Optional.of(
                         new Failure(
                                 ErrorCode.DEADLINE_EXCEEDED,
@@ -142,6 +150,8 @@ public final class Forward implements AutoCloseable {
             observer.tensor("mixer_output", layer.index(), branch, rows, hidden);
             addInPlace(x, branch, rows);
 
+            long mixedNanos = System.nanoTime();
+            times.mixer(mixedNanos - sinceNanos);
             layer.postMixerNorm().apply(x, normed, rows);
             observer.tensor("moe_input", layer.index(), normed, rows, hidden);
             Optional<Failure> failure =
@@ -151,9 +161,12 @@ public final class Forward implements AutoCloseable {
             }
             addInPlace(x, branch, rows);
             observer.tensor("output", layer.index(), x, rows, hidden);
+            sinceNanos = System.nanoTime();
+            times.mixture(sinceNanos - mixedNanos);
         }
 
         computeLogits(batch, observer);
+        times.head(System.nanoTime() - sinceNanos);
         return Optional.empty();
     }
 

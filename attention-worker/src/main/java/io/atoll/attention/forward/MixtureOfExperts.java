@@ -18,6 +18,7 @@ final class MixtureOfExperts {
     private final long combineTimeoutNanos;
     private final TextConfig config;
     private final Workspace workspace;
+    private final ForwardTimes times;
     private final Compute compute;
     private final DenseWeights.Layer weights;
     private final Projections sharedInputs;
@@ -30,6 +31,7 @@ final class MixtureOfExperts {
             Duration combineTimeout,
             TextConfig config,
             Workspace workspace,
+            ForwardTimes times,
             Compute compute) {
         this.layer = layer;
         this.weights = weights;
@@ -37,6 +39,7 @@ final class MixtureOfExperts {
         this.combineTimeoutNanos = combineTimeout.toNanos();
         this.config = config;
         this.workspace = workspace;
+        this.times = times;
         this.compute = compute;
         sharedInputs =
                 new Projections(
@@ -58,6 +61,7 @@ final class MixtureOfExperts {
             long deadlineNanos) {
         route(rows, x, observer);
         long routeBytes = (long) rows * config.expertsPerToken() * Integer.BYTES;
+        long routedNanos = System.nanoTime();
         RoutedExperts.Dispatch dispatch =
                 experts.dispatch(
                         layer,
@@ -65,11 +69,14 @@ final class MixtureOfExperts {
                         x,
                         workspace.expertIds.asSlice(0, routeBytes),
                         workspace.expertWeights.asSlice(0, routeBytes),
-                        earlier(deadlineNanos, System.nanoTime() + combineTimeoutNanos));
+                        earlier(deadlineNanos, routedNanos + combineTimeoutNanos));
+        long sentNanos = System.nanoTime();
 
         computeShared(rows, x);
 
+        long sharedNanos = System.nanoTime();
         Optional<Failure> failure = dispatch.combine(out);
+        times.experts(System.nanoTime() - sharedNanos + sentNanos - routedNanos);
         if (failure.isPresent()) {
             return failure;
         }

@@ -29,6 +29,8 @@ public final class SequenceStates implements AutoCloseable {
     private final int maxCheckpoints;
     private final PrefixCache cache = new PrefixCache(this::bytesOf);
     private int openSequences;
+    private long checkpointHits;
+    private long checkpointEvictions;
 
     /// @param maxSequences sequences open at once
     /// @param maxCheckpoints checkpoints kept at once; 0 keeps none
@@ -105,12 +107,14 @@ public final class SequenceStates implements AutoCloseable {
             }
         }
         openSequences++;
+        checkpointHits += found.isPresent() ? 1 : 0;
         int slot =
                 found.isPresent()
                         ? recurrentStates.copy(found.get().slot())
                         : recurrentStates.take();
         BlockTable table = table(slot);
-        found.ifPresent(checkpoint -> blocks.share(checkpoint.blockTable(), fullBlocks(checkpoint), table));
+        found.ifPresent(
+                checkpoint -> blocks.share(checkpoint.blockTable(), fullBlocks(checkpoint), table));
         blocks.append(needed - shared, table);
         SequenceState state = state(slot, maxTokens, table);
         found.ifPresent(checkpoint -> begin(state, checkpoint));
@@ -156,6 +160,7 @@ public final class SequenceStates implements AutoCloseable {
     private boolean evict(Optional<Checkpoint> spared) {
         Optional<Checkpoint> victim = cache.evict(spared);
         victim.ifPresent(checkpoint -> release(checkpoint.slot(), checkpoint.blockTable()));
+        checkpointEvictions += victim.isPresent() ? 1 : 0;
         return victim.isPresent();
     }
 
@@ -225,8 +230,7 @@ public final class SequenceStates implements AutoCloseable {
 
     /// Bytes that are free when the checkpoint is given up.
     private long bytesOf(Checkpoint checkpoint) {
-        return shape.slotBytes()
-                + blocks.heldAlone(checkpoint.blockTable()) * blocks.blockBytes();
+        return shape.slotBytes() + blocks.heldAlone(checkpoint.blockTable()) * blocks.blockBytes();
     }
 
     /// Keys and values of one full-attention layer, all blocks.
@@ -286,6 +290,31 @@ public final class SequenceStates implements AutoCloseable {
             observer.tensor("k", layer, keys, state.position(), width);
             observer.tensor("v", layer, values, state.position(), width);
         }
+    }
+
+    /// Blocks that there are.
+    public int blocks() {
+        return blocks.blocks();
+    }
+
+    /// Blocks that open sequences hold.
+    public int usedBlocks() {
+        return blocks.blocks() - blocks.unusedBlocks();
+    }
+
+    /// Sequences that are open.
+    public int openSequences() {
+        return openSequences;
+    }
+
+    /// Sequences that began at a checkpoint.
+    public long checkpointHits() {
+        return checkpointHits;
+    }
+
+    /// Checkpoints that were given up.
+    public long checkpointEvictions() {
+        return checkpointEvictions;
     }
 
     /// Blocks that neither a sequence nor a checkpoint holds.

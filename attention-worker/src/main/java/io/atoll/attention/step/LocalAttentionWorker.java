@@ -2,6 +2,7 @@ package io.atoll.attention.step;
 
 import io.atoll.attention.forward.Compute;
 import io.atoll.attention.forward.Forward;
+import io.atoll.attention.forward.ForwardTimes;
 import io.atoll.attention.forward.StepBatch;
 import io.atoll.attention.forward.StepBatch.Logits;
 import io.atoll.attention.moe.RoutedExperts;
@@ -47,6 +48,8 @@ public final class LocalAttentionWorker implements AttentionWorker {
     private final Map<Long, Sequence> sequences = new HashMap<>();
     private final AtomicBoolean busy = new AtomicBoolean();
     private volatile boolean closed;
+    private volatile AttentionLoad load = AttentionLoad.NONE;
+    private long samplingNanos;
 
     /// @param weights of the model; their configuration decides the shapes and the rotary embedding
     /// @param modelDigest identifies the checkpoint to others
@@ -106,6 +109,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
             states.close();
             throw e;
         }
+        publishLoad();
     }
 
     /// An open sequence.
@@ -322,7 +326,9 @@ public final class LocalAttentionWorker implements AttentionWorker {
                 draws.add(new Draw(rows.sequenceId(), sequence, lastLogitRow));
             }
         }
+        long computedNanos = System.nanoTime();
         StepOutcome outcome = sample(draws);
+        samplingNanos += System.nanoTime() - computedNanos;
         if (outcome instanceof StepOutcome.Completed) {
             for (SequenceRows rows : plan.sequences()) {
                 Sequence sequence = sequences.get(rows.sequenceId());
@@ -415,6 +421,31 @@ public final class LocalAttentionWorker implements AttentionWorker {
     }
 
     @Override
+    public AttentionLoad load() {
+        return load;
+    }
+
+    /// Others see the numbers as they are between two calls.
+    private void publishLoad() {
+        ForwardTimes times = forward.times();
+        load =
+                new AttentionLoad(
+                        states.blocks(),
+                        states.usedBlocks(),
+                        states.freeBlocks(),
+                        states.openSequences(),
+                        states.checkpoints(),
+                        states.checkpointHits(),
+                        states.checkpointEvictions(),
+                        new AttentionLoad.StepTimes(
+                                times.mixerNanos(),
+                                times.sharedNanos(),
+                                times.expertsNanos(),
+                                times.headNanos(),
+                                samplingNanos));
+    }
+
+    @Override
     public Optional<Failure> unavailable() {
         return experts.unavailable();
     }
@@ -463,6 +494,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
     }
 
     private void leave() {
+        publishLoad();
         busy.set(false);
     }
 }

@@ -122,6 +122,22 @@ class RemoteAttentionWorkerTest {
     }
 
     @Test
+    void remoteLoadIsThatOfTheLastReply() throws IOException {
+        try (RemoteAttentionWorker remote = connect()) {
+            assertEquals(local.worker.load(), remote.load());
+            assertEquals(Optional.empty(), TestWorker.tryOpen(remote, 1, OPTIONS));
+            completed(remote.step(plan(TestWorker.piece(1, PROMPT, 0, PROMPT.length))));
+            AttentionLoad load = remote.load();
+            assertEquals(local.worker.load(), load);
+            assertEquals(1, load.sequences());
+            assertTrue(load.stepTimes().experts() > 0, load.toString());
+            remote.close(1);
+            assertEquals(Optional.empty(), remote.unavailable());
+            assertEquals(0, remote.load().sequences());
+        }
+    }
+
+    @Test
     void twoCoordinatorsMayUseTheSameIds() throws IOException {
         try (RemoteAttentionWorker one = connect();
                 RemoteAttentionWorker other = connect()) {
@@ -145,7 +161,8 @@ class RemoteAttentionWorkerTest {
         }
         try (RemoteAttentionWorker stayer = connect()) {
             assertEquals(
-                    ErrorCode.OVERLOADED, TestWorker.tryOpen(stayer, 0, OPTIONS).map(Failure::code).orElseThrow());
+                    ErrorCode.OVERLOADED,
+                    TestWorker.tryOpen(stayer, 0, OPTIONS).map(Failure::code).orElseThrow());
             leaver.close();
             // The end of a stream is noticed in its own time.
             long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
@@ -208,7 +225,8 @@ class RemoteAttentionWorkerTest {
         int slots = TestWorker.SETTINGS.maxSequences();
         try (RemoteAttentionWorker remote = connect()) {
             for (int i = 0; i < 3 * slots; i++) {
-                assertEquals(Optional.empty(), TestWorker.tryOpen(remote, i, OPTIONS), "sequence " + i);
+                assertEquals(
+                        Optional.empty(), TestWorker.tryOpen(remote, i, OPTIONS), "sequence " + i);
                 remote.close(i);
                 remote.close(i);
             }
@@ -285,6 +303,11 @@ class RemoteAttentionWorkerTest {
 
         @Override
         public void close(long sequenceId) {}
+
+        @Override
+        public AttentionLoad load() {
+            return AttentionLoad.NONE;
+        }
 
         @Override
         public Optional<Failure> unavailable() {
