@@ -48,4 +48,21 @@ public record GenerationRequest(
             throw new IllegalArgumentException("timeout must be positive: " + timeout);
         }
     }
+
+    /// The same request, with a priority of at least `mostUrgent`.
+    public GenerationRequest noMoreUrgentThan(int mostUrgent) {
+        return priority >= mostUrgent
+                ? this
+                : new GenerationRequest(
+                        prompt,
+                        checkpoints,
+                        maxOutputTokens,
+                        sampling,
+                        stopTokens,
+                        stopStrings,
+                        format,
+                        mostUrgent,
+                        maxQueueTime,
+                        timeout);
+    }
 }
