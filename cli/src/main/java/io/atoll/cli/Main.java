@@ -3,6 +3,7 @@ package io.atoll.cli;
 import io.atoll.cli.bench.BenchCommand;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.conformance.ConformanceCommand;
+import io.atoll.cli.keys.KeysCommand;
 import io.atoll.cli.roles.AttentionWorkerCommand;
 import io.atoll.cli.roles.CoordinatorCommand;
 import io.atoll.cli.roles.ExpertWorkerCommand;
@@ -33,6 +34,7 @@ import picocli.CommandLine.ParameterException;
             ExpertWorkerCommand.class,
             ChatCommand.class,
             GenerateCommand.class,
+            KeysCommand.class,
             ConformanceCommand.class,
             BenchCommand.class,
             DemoCommand.class,
@@ -138,6 +140,7 @@ public final class Main {
     private static boolean isExpected(Exception failure) {
         return failure instanceof ApiException
                 || failure instanceof java.io.IOException
+                || failure instanceof io.atoll.cluster.config.ConfigFileException
                 || failure instanceof io.atoll.model.config.ModelFileException
                 || failure instanceof io.atoll.kernels.KernelUnavailableException;
     }
