@@ -94,7 +94,7 @@ public final class ApiKeys {
 
     private static boolean allows(Entry key, Scope scope) {
         return key.scopes().contains(scope)
-                || scope == Scope.METRICS && key.scopes().contains(Scope.ADMIN);
+                || (scope == Scope.METRICS && key.scopes().contains(Scope.ADMIN));
     }
 
     private static Admission refused(ErrorCode code, String message) {

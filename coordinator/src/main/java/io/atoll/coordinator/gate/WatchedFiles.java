@@ -70,6 +70,9 @@ public final class WatchedFiles<T> {
                 log.error("what was read before stays in force: {}", complaint);
             }
             return false;
+        } catch (RuntimeException e) { // a bug; not met again until the files change
+            log.error("what was read before stays in force: {}", files, e);
+            return false;
         }
     }
 

@@ -241,7 +241,7 @@ final class ServerMetricsTest {
         Map<String, String> types = new TreeMap<>();
         for (String line : text.lines().toList()) {
             if (line.startsWith("# TYPE ")) {
-                String[] words = line.split(" ");
+                String[] words = line.split(" ", -1);
                 types.put(words[2], words[3]);
             }
         }
