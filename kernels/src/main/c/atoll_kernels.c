@@ -12,6 +12,7 @@ extern const struct kernels atoll_generic;
 #if defined(__x86_64__)
 extern const struct kernels atoll_avx2, atoll_avx512;
 void atoll_mat_mul_quantized_vnni(MAT_MUL_QUANTIZED_PARAMETERS);
+void atoll_mat_mul_quantized_avx_vnni(MAT_MUL_QUANTIZED_PARAMETERS);
 
 static int has_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
@@ -24,17 +25,20 @@ static int has_avx512(void) {
 extern const struct kernels atoll_neon;
 #endif
 
-EXPORT int32_t atoll_has_vnni(void) {
+/* Whether the processor has instructions beyond those of a variant, for which some functions are compiled again. */
+EXPORT int32_t atoll_has_extension(int32_t variant) {
 #if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512vnni") != 0;
+    return (variant == AVX512 && has_avx512() && __builtin_cpu_supports("avx512vnni")) ||
+           (variant == AVX2 && has_avx2() && __builtin_cpu_supports("avxvnni"));
 #else
+    (void)variant;
     return 0;
 #endif
 }
 
-/* The functions of a variant, in the order of `enum operation`; all NULL if the processor cannot run them. Returns how
- * many there are, so that a library of another version is noticed. */
-EXPORT int32_t atoll_functions(int32_t variant, void (**functions)(void)) {
+/* The functions of a variant, in the order of `enum operation`, with or without its extension; all NULL if the processor
+ * cannot run them. Returns how many there are, so that a library of another version is noticed. */
+EXPORT int32_t atoll_functions(int32_t variant, int32_t extended, void (**functions)(void)) {
     const struct kernels *table = variant == GENERIC ? &atoll_generic : NULL;
 #if defined(__x86_64__)
     if (variant == AVX2 && has_avx2()) {
@@ -50,11 +54,14 @@ EXPORT int32_t atoll_functions(int32_t variant, void (**functions)(void)) {
     for (int i = 0; i < OPERATIONS; i++) {
         functions[i] = table == NULL ? NULL : table->functions[i];
     }
+    const int with_extension = extended && atoll_has_extension(variant);
+    if (with_extension && table != NULL) {
 #if defined(__x86_64__)
-    if (table == &atoll_avx512) {
-        functions[MAT_MUL_QUANTIZED] = atoll_has_vnni() ? (void (*)(void))atoll_mat_mul_quantized_vnni
-                                                        : atoll_avx2.functions[MAT_MUL_QUANTIZED];
-    }
+        functions[MAT_MUL_QUANTIZED] = table == &atoll_avx512 ? (void (*)(void))atoll_mat_mul_quantized_vnni
+                                                              : (void (*)(void))atoll_mat_mul_quantized_avx_vnni;
+    } else if (table == &atoll_avx512) {
+        functions[MAT_MUL_QUANTIZED] = atoll_avx2.functions[MAT_MUL_QUANTIZED];
 #endif
+    }
     return OPERATIONS;
 }

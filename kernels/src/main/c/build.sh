@@ -38,13 +38,16 @@ compile() { # OBJECT SOURCE FLAG...
 
 jobs=()
 compile library atoll_kernels.c
-compile generic kernels.c -DATOLL_TABLE=atoll_generic
+# A machine without AVX2 has other worries, and this one takes longest to compile.
+compile generic kernels.c -O1 -DATOLL_TABLE=atoll_generic
 case $arch in
     x86_64)
         avx512=(-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512 -DATOLL_AVX512)
-        compile avx2 kernels.c -mavx2 -mfma -mf16c -DATOLL_AVX2 -DATOLL_TABLE=atoll_avx2
+        avx2=(-mavx2 -mfma -mf16c -DATOLL_AVX2)
+        compile avx2 kernels.c "${avx2[@]}" -DATOLL_TABLE=atoll_avx2
+        compile avx_vnni vnni.c "${avx2[@]}" -mavxvnni -DATOLL_NAME=atoll_mat_mul_quantized_avx_vnni
         compile avx512 kernels.c "${avx512[@]}" -DATOLL_TABLE=atoll_avx512
-        compile vnni vnni.c "${avx512[@]}" -mavx512vnni
+        compile vnni vnni.c "${avx512[@]}" -mavx512vnni -DATOLL_NAME=atoll_mat_mul_quantized_vnni
         ;;
     aarch64)
         compile neon kernels.c -DATOLL_NEON -DATOLL_TABLE=atoll_neon

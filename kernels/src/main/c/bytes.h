@@ -10,7 +10,9 @@
  *
  * Bytes come in two kinds k. A SMALL one, at most 127, is its own value. A BIASED one stands for a level that is 128
  * smaller. What dot adds for it is DOT_BIAS times the row byte too much, where DOT_BIAS is 128 or 0, as an instruction
- * set has it. */
+ * set has it.
+ *
+ * Register tiles are TILE_ROWS x TILE_GROUPS, and for WIDE_ROWS rows or fewer WIDE_GROUPS groups. */
 #ifndef ATOLL_BYTES_H
 #define ATOLL_BYTES_H
 

@@ -1,15 +1,24 @@
-/* Byte products by VPMADDUBSW, which adds pairs of products of an unsigned and a signed byte in 16 bits with
- * saturation. A small byte is the unsigned one. A level becomes its magnitude, and the row's byte takes its sign:
- * magnitudes up to 128 and row bytes up to 127 keep a pair below 2^15, so it is exact. */
-enum { DOT_BIAS = 0, TILE_ROWS = 4, TILE_GROUPS = 1 };
+/* Byte products by VPDPBUSD of AVX-VNNI, as in bytes_vnni.h; or by VPMADDUBSW, which adds pairs of products of an unsigned
+ * and a signed byte in 16 bits with saturation. There a small byte is the unsigned one. A level becomes its magnitude, and
+ * the row's byte takes its sign: magnitudes up to 128 and row bytes up to 127 keep a pair below 2^15, so it is exact. */
+#ifdef __AVXVNNI__
+enum { DOT_BIAS = 128 };
+#else
+enum { DOT_BIAS = 0 };
+#endif
+enum { TILE_ROWS = 4, TILE_GROUPS = 1, WIDE_ROWS = 1, WIDE_GROUPS = 1 };
 
 typedef struct {
     __m256i a, b;
 } bytes;
 typedef bytes sums;
+#ifdef __AVXVNNI__
+typedef bytes operand;
+#else
 typedef struct {
     __m256i a, b, magnitude_a, magnitude_b;
 } operand;
+#endif
 
 INLINE bytes b_load(const uint8_t *p) {
     return (bytes){_mm256_loadu_si256((const void *)p), _mm256_loadu_si256((const void *)(p + 32))};
@@ -34,6 +43,17 @@ INLINE bytes b_table(const uint8_t *table, bytes index) {
 INLINE sums sums_from(int32_t start) {
     return (sums){_mm256_set1_epi32(start), _mm256_set1_epi32(start)};
 }
+#ifdef __AVXVNNI__
+INLINE operand dot_operand(const int kind, bytes x) {
+    (void)kind;
+    return x;
+}
+INLINE sums dot(const int kind, sums s, operand w, int32_t x) {
+    (void)kind;
+    const __m256i row = _mm256_set1_epi32(x);
+    return (sums){_mm256_dpbusd_avx_epi32(s.a, w.a, row), _mm256_dpbusd_avx_epi32(s.b, w.b, row)};
+}
+#else
 INLINE operand dot_operand(const int kind, bytes x) {
     if (kind == SMALL) {
         return (operand){x.a, x.b, x.a, x.b};
@@ -51,6 +71,7 @@ INLINE sums dot(const int kind, sums s, operand w, int32_t x) {
     const __m256i row = _mm256_set1_epi32(x);
     return (sums){dot_half(kind, s.a, w.a, w.magnitude_a, row), dot_half(kind, s.b, w.b, w.magnitude_b, row)};
 }
+#endif
 INLINE v16 sums_float(sums s) {
     return (v16){_mm256_cvtepi32_ps(s.a), _mm256_cvtepi32_ps(s.b)};
 }

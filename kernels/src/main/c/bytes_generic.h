@@ -1,5 +1,5 @@
 /* Byte products in standard C. */
-enum { DOT_BIAS = 0, TILE_ROWS = 1, TILE_GROUPS = 1 };
+enum { DOT_BIAS = 0, TILE_ROWS = 1, TILE_GROUPS = 1, WIDE_ROWS = 1, WIDE_GROUPS = 1 };
 
 typedef struct {
     uint8_t byte[64];

@@ -1,5 +1,5 @@
 /* Byte products with what every aarch64 has: a product of bytes fits 16 bits, and a pair is added in 32. */
-enum { DOT_BIAS = 0, TILE_ROWS = 4, TILE_GROUPS = 1 };
+enum { DOT_BIAS = 0, TILE_ROWS = 4, TILE_GROUPS = 1, WIDE_ROWS = 1, WIDE_GROUPS = 1 };
 
 typedef struct {
     uint8x16_t r[4];

@@ -1,5 +1,5 @@
 /* Byte products by VPDPBUSD, which sums four products of an unsigned and a signed byte exactly. */
-enum { DOT_BIAS = 128, TILE_ROWS = 4, TILE_GROUPS = 4 };
+enum { DOT_BIAS = 128, TILE_ROWS = 6, TILE_GROUPS = 2, WIDE_ROWS = 4, WIDE_GROUPS = 4 };
 
 typedef __m512i bytes;
 typedef __m512i sums;

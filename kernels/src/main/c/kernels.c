@@ -6,21 +6,26 @@
 #include "v16.h"
 
 /* Register tiles. ROWS x GROUPS of a product with many rows; VECTOR_GROUPS of a product with one row, enough sums in
- * flight to hide the latency of fma; HEADS x DOTS query-key products; HEADS x SUM_WIDE and DELTA_WIDE vectors of an
+ * flight to hide the latency of fma; HEADS x DOTS query-key products; HEADS x SUM_WIDE, DELTA_WIDE and CONV_WIDE vectors of an
  * output. */
 #if defined(ATOLL_AVX512)
-enum { ROWS = 6, GROUPS = 4, VECTOR_GROUPS = 8, HEADS = 4, DOTS = 4, SUM_WIDE = 4, DELTA_WIDE = 4 };
+enum { ROWS = 6, GROUPS = 4, VECTOR_GROUPS = 8, HEADS = 4, DOTS = 4, SUM_WIDE = 4, DELTA_WIDE = 4, CONV_WIDE = 4 };
 #elif defined(ATOLL_AVX2)
-enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 4, HEADS = 2, DOTS = 2, SUM_WIDE = 2, DELTA_WIDE = 4 };
+enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 4, HEADS = 2, DOTS = 2, SUM_WIDE = 2, DELTA_WIDE = 2, CONV_WIDE = 1 };
 #elif defined(ATOLL_NEON)
-enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 4, HEADS = 2, DOTS = 2, SUM_WIDE = 2, DELTA_WIDE = 4 };
+enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 4, HEADS = 2, DOTS = 2, SUM_WIDE = 2, DELTA_WIDE = 2, CONV_WIDE = 1 };
 #else
-enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 1, HEADS = 2, DOTS = 1, SUM_WIDE = 1, DELTA_WIDE = 1 };
+enum { ROWS = 6, GROUPS = 1, VECTOR_GROUPS = 1, HEADS = 2, DOTS = 1, SUM_WIDE = 1, DELTA_WIDE = 1, CONV_WIDE = 1 };
 #endif
 
-enum { MAX_GROUPS = 8, CHUNK_COLS = 1024, SEGMENT = 256, MAX_SHARED = 64, MAX_CONV_WIDTH = 16 };
+enum { MAX_GROUPS = 8, CHUNK_COLS = 1024, MAX_CONV_WIDTH = 16 };
 
 /* ---- products ---- */
+
+/* How weights of f32 rows are stored: io.atoll.kernels.PackedMatrix. */
+enum stored { AS_F32, AS_BF16, AS_F16, AS_F8 };
+
+enum { F8_RECORD = 128, F8_SCALES = LANES * sizeof(float) };
 
 struct product {
     const void *w;
@@ -29,15 +34,38 @@ struct product {
     int32_t outputs, cols, y_stride;
 };
 
-INLINE v16 weights_at(const int bf16, const void *w, size_t index) {
-    return bf16 ? v_load_bf16((const uint16_t *)w + index) : v_load((const float *)w + index);
+/* Bytes of `cols` columns of a group, from the first column of a record on. */
+INLINE size_t stored_bytes(const int stored, int32_t cols) {
+    switch (stored) {
+        case AS_F32:
+            return (size_t)cols * LANES * 4;
+        case AS_F8:
+            return (size_t)cols * LANES + (size_t)((cols + F8_RECORD - 1) / F8_RECORD) * F8_SCALES;
+        default:
+            return (size_t)cols * LANES * 2;
+    }
+}
+
+/* One column of a group. E4M3 numbers come 256 times too small, and their scales as much larger: see Fp8Layout.java. */
+INLINE v16 column_weights(const int stored, const uint8_t *w, v16 scale) {
+    switch (stored) {
+        case AS_F32:
+            return v_load((const float *)w);
+        case AS_BF16:
+            return v_load_bf16((const uint16_t *)w);
+        case AS_F16:
+            return v_load_f16((const uint16_t *)w);
+        default:
+            return v_mul(v_load_f8(w), scale);
+    }
 }
 
 /* Adds the columns c0 to c1 of R rows and G groups to y, or begins y with them if c0 is 0. */
-INLINE void product_tile(const int bf16, const int R, const int G, const struct product *p, int32_t row, int32_t group,
-                         int32_t c0, int32_t c1) {
-    const size_t cols = (size_t)p->cols;
-    const size_t first = (size_t)group * cols * LANES;
+INLINE void product_tile(const int stored, const int R, const int G, const struct product *p, int32_t row,
+                         int32_t group, int32_t c0, int32_t c1) {
+    const size_t cols = (size_t)p->cols, group_bytes = stored_bytes(stored, p->cols);
+    const size_t column_bytes = stored == AS_F32 ? 4 * LANES : stored == AS_F8 ? LANES : 2 * LANES;
+    const uint8_t *w = (const uint8_t *)p->w + (size_t)group * group_bytes + stored_bytes(stored, c0);
     const float *x = p->x + (size_t)row * cols;
     float *y = p->y + (size_t)row * p->y_stride + (size_t)group * LANES;
     const int32_t outputs = p->outputs - group * LANES;
@@ -47,15 +75,23 @@ INLINE void product_tile(const int bf16, const int R, const int G, const struct 
             acc[r][g] = c0 == 0 ? v_zero() : v_get(y + (size_t)r * p->y_stride + g * LANES, outputs - g * LANES);
         }
     }
-    for (int32_t c = c0; c < c1; c++) {
-        v16 w[MAX_GROUPS];
+    for (int32_t c = c0; c < c1;) {
+        const int32_t end = stored == AS_F8 && c1 - c > F8_RECORD ? c + F8_RECORD : c1;
+        v16 scale[MAX_GROUPS];
         for (int g = 0; g < G; g++) {
-            w[g] = weights_at(bf16, p->w, first + (g * cols + c) * LANES);
+            scale[g] = stored == AS_F8 ? v_mul(v_load((const float *)(w + g * group_bytes)), v_set1(256.0f)) : v_zero();
         }
-        for (int r = 0; r < R; r++) {
-            const v16 value = v_set1(x[r * cols + c]);
+        w += stored == AS_F8 ? F8_SCALES : 0;
+        for (; c < end; c++, w += column_bytes) {
+            v16 weights[MAX_GROUPS];
             for (int g = 0; g < G; g++) {
-                acc[r][g] = v_fma(w[g], value, acc[r][g]);
+                weights[g] = column_weights(stored, w + g * group_bytes, scale[g]);
+            }
+            for (int r = 0; r < R; r++) {
+                const v16 value = v_set1(x[r * cols + c]);
+                for (int g = 0; g < G; g++) {
+                    acc[r][g] = v_fma(weights[g], value, acc[r][g]);
+                }
             }
         }
     }
@@ -68,11 +104,11 @@ INLINE void product_tile(const int bf16, const int R, const int G, const struct 
 
 #define PRODUCT_CASE(R)                                  \
     case R:                                              \
-        product_tile(bf16, R, G, p, row, group, c0, c1); \
+        product_tile(stored, R, G, p, row, group, c0, c1); \
         break
 
 /* Tiles are compiled for each number of rows and groups, so that the loops over them vanish. */
-INLINE void product_rows(const int bf16, const int G, int R, const struct product *p, int32_t row, int32_t group,
+INLINE void product_rows(const int stored, const int G, int R, const struct product *p, int32_t row, int32_t group,
                          int32_t c0, int32_t c1) {
     switch (R) {
         PRODUCT_CASE(1);
@@ -85,10 +121,10 @@ INLINE void product_rows(const int bf16, const int G, int R, const struct produc
 }
 
 /* All rows of the widest tile of groups that fits; returns its width. */
-INLINE int32_t product_groups(const int bf16, const struct product *p, int32_t rows, int32_t group, int32_t groups_left,
+INLINE int32_t product_groups(const int stored, const struct product *p, int32_t rows, int32_t group, int32_t groups_left,
                               int32_t c0, int32_t c1) {
     if (rows == 1 && VECTOR_GROUPS > GROUPS && groups_left >= VECTOR_GROUPS) {
-        product_tile(bf16, 1, VECTOR_GROUPS, p, 0, group, c0, c1);
+        product_tile(stored, 1, VECTOR_GROUPS, p, 0, group, c0, c1);
         return VECTOR_GROUPS;
     }
     const int32_t wide = groups_left >= GROUPS ? GROUPS : groups_left >= 2 && GROUPS > 2 ? 2 : 1;
@@ -96,11 +132,11 @@ INLINE int32_t product_groups(const int bf16, const struct product *p, int32_t r
     for (int32_t tiles = (rows + ROWS - 1) / ROWS; tiles > 0; tiles--) {
         const int32_t tile_rows = (rows - row + tiles - 1) / tiles;
         if (wide == GROUPS) {
-            product_rows(bf16, GROUPS, tile_rows, p, row, group, c0, c1);
+            product_rows(stored, GROUPS, tile_rows, p, row, group, c0, c1);
         } else if (wide == 2) {
-            product_rows(bf16, 2, tile_rows, p, row, group, c0, c1);
+            product_rows(stored, 2, tile_rows, p, row, group, c0, c1);
         } else {
-            product_rows(bf16, 1, tile_rows, p, row, group, c0, c1);
+            product_rows(stored, 1, tile_rows, p, row, group, c0, c1);
         }
         row += tile_rows;
     }
@@ -108,28 +144,28 @@ INLINE int32_t product_groups(const int bf16, const struct product *p, int32_t r
 }
 
 /* With many rows the columns are taken in chunks, so that a tile's weights stay in the cache until all rows met them. */
-INLINE void product(const int bf16, const struct product *p, int32_t rows, int32_t group_begin, int32_t group_end) {
+INLINE void product(const int stored, const struct product *p, int32_t rows, int32_t group_begin, int32_t group_end) {
     const int32_t chunk = rows > ROWS ? CHUNK_COLS : p->cols;
     for (int32_t c0 = 0; c0 < p->cols; c0 += chunk) {
         const int32_t c1 = p->cols - c0 < chunk ? p->cols : c0 + chunk;
         int32_t group = group_begin;
         while (group < group_end) {
-            group += product_groups(bf16, p, rows, group, group_end - group, c0, c1);
+            group += product_groups(stored, p, rows, group, group_end - group, c0, c1);
         }
     }
 }
 
-static void mat_mul_f32(const float *w, int32_t outputs, int32_t cols, const float *x, int32_t rows, float *y,
-                        int32_t y_stride, int32_t group_begin, int32_t group_end) {
-    const struct product p = {w, x, y, outputs, cols, y_stride};
-    product(0, &p, rows, group_begin, group_end);
-}
+#define MAT_MUL_ROWS(name, stored)                                                                             \
+    static void name(const void *w, int32_t outputs, int32_t cols, const float *x, int32_t rows, float *y,     \
+                     int32_t y_stride, int32_t group_begin, int32_t group_end) {                               \
+        const struct product p = {w, x, y, outputs, cols, y_stride};                                           \
+        product(stored, &p, rows, group_begin, group_end);                                                     \
+    }
 
-static void mat_mul_bf16(const uint16_t *w, int32_t outputs, int32_t cols, const float *x, int32_t rows, float *y,
-                         int32_t y_stride, int32_t group_begin, int32_t group_end) {
-    const struct product p = {w, x, y, outputs, cols, y_stride};
-    product(1, &p, rows, group_begin, group_end);
-}
+MAT_MUL_ROWS(mat_mul_f32, AS_F32)
+MAT_MUL_ROWS(mat_mul_bf16, AS_BF16)
+MAT_MUL_ROWS(mat_mul_f16, AS_F16)
+MAT_MUL_ROWS(mat_mul_f8, AS_F8)
 
 #ifdef ATOLL_AVX512
 /* Quantised products come from vnni.c, or from the AVX2 table where the processor has no VNNI: see atoll_kernels.c. */
@@ -185,13 +221,15 @@ static void rms_norm(const float *x, int32_t x_stride, const float *weight, floa
     }
 }
 
-static void gated_rms_norm(const float *x, const float *z, const float *weight, float eps, float *y, int32_t rows,
-                           int32_t n) {
-    for (int32_t r = 0; r < rows; r++, x += n, z += n, y += n) {
-        const v16 scale = v_set1(inverse_rms(x, n, eps));
-        for (int32_t i = 0; i < n; i += LANES) {
-            const v16 normed = v_mul(v_mul(v_get(x + i, n - i), scale), v_get(weight + i, n - i));
-            v_put(y + i, v_mul(normed, v_silu(v_get(z + i, n - i))), n - i);
+static void gated_rms_norm(const float *x, const float *z, int32_t stride, const float *weight, float eps, float *y,
+                           int32_t y_stride, int32_t rows, int32_t count, int32_t n) {
+    for (int32_t r = 0; r < rows; r++, x += stride, z += stride, y += y_stride) {
+        for (int32_t first = 0; first < count * n; first += n) {
+            const v16 scale = v_set1(inverse_rms(x + first, n, eps));
+            for (int32_t i = 0; i < n; i += LANES) {
+                const v16 normed = v_mul(v_mul(v_get(x + first + i, n - i), scale), v_get(weight + i, n - i));
+                v_put(y + first + i, v_mul(normed, v_silu(v_get(z + first + i, n - i))), n - i);
+            }
         }
     }
 }
@@ -222,353 +260,9 @@ static void rotary(float *x, int32_t heads, int32_t head_stride, int32_t rotary_
     }
 }
 
-/* ---- Gated DeltaNet ---- */
+#include "delta_net.h"
 
-static void causal_conv(const float *u, const float *weight, float *state, float *y, int32_t rows, int32_t channels,
-                        int32_t width, int32_t channel_begin, int32_t channel_end) {
-    const int32_t kept = width - 1;
-    for (int32_t c = channel_begin; c < channel_end; c += LANES) {
-        const int32_t left = channel_end - c, lanes = left < LANES ? left : LANES;
-        float w[MAX_CONV_WIDTH][LANES] = {{0}}; /* the weights of these channels, tap by tap */
-        for (int32_t lane = 0; lane < lanes; lane++) {
-            for (int32_t j = 0; j < width; j++) {
-                w[j][lane] = weight[(size_t)(c + lane) * width + j];
-            }
-        }
-        v16 last[MAX_CONV_WIDTH]; /* the inputs of row t, oldest first */
-        for (int32_t j = 0; j < kept; j++) {
-            last[j] = v_get(state + (size_t)j * channels + c, left);
-        }
-        for (int32_t t = 0; t < rows; t++) {
-            last[kept] = v_get(u + (size_t)t * channels + c, left);
-            v16 sum = v_zero();
-            for (int32_t j = 0; j < width; j++) {
-                sum = v_fma(v_load(w[j]), last[j], sum);
-            }
-            v_put(y + (size_t)t * channels + c, v_silu(sum), left);
-            for (int32_t j = 0; j < kept; j++) {
-                last[j] = last[j + 1];
-            }
-        }
-        for (int32_t j = 0; j < kept; j++) {
-            v_put(state + (size_t)j * channels + c, last[j], left);
-        }
-    }
-}
-
-static void delta_gates(const float *a, const float *b, const float *a_log, const float *dt_bias, float *decay,
-                        float *beta, int32_t rows, int32_t heads) {
-    for (int32_t h = 0; h < heads; h += LANES) {
-        const int32_t left = heads - h;
-        const v16 rate = v_exp(v_get(a_log + h, left));
-        const v16 bias = v_get(dt_bias + h, left);
-        for (int32_t r = 0; r < rows; r++) {
-            const size_t at = (size_t)r * heads + h;
-            const v16 step = v_softplus(v_add(v_get(a + at, left), bias));
-            v_put(decay + at, v_exp(v_neg(v_mul(rate, step))), left);
-            v_put(beta + at, v_sigmoid(v_get(b + at, left)), left);
-        }
-    }
-}
-
-struct delta_rows {
-    const float *q, *k, *v, *decay, *beta;
-    float *out;
-    int32_t rows, key_dim, value_dim;
-    size_t qkv_stride, gate_stride, out_stride;
-};
-
-/* All rows for T vectors of a head's values, which are whole if `full`. The decayed state is not stored but
- * computed twice: a row reads the state twice and writes it once. */
-INLINE void delta_tile(const int T, const int full, const struct delta_rows *p, float *state, int32_t column) {
-    const int32_t left = p->value_dim - column;
-    for (int32_t r = 0; r < p->rows; r++) {
-        const float *q = p->q + r * p->qkv_stride, *k = p->k + r * p->qkv_stride;
-        const float *v = p->v + r * p->qkv_stride + column;
-        const v16 decay = v_set1(p->decay[r * p->gate_stride]), beta = v_set1(p->beta[r * p->gate_stride]);
-        v16 m[DELTA_WIDE], d[DELTA_WIDE], o[DELTA_WIDE];
-        for (int t = 0; t < T; t++) {
-            m[t] = o[t] = v_zero();
-        }
-        const float *s = state + column;
-        for (int32_t i = 0; i < p->key_dim; i++, s += p->value_dim) {
-            const v16 key = v_set1(k[i]);
-            for (int t = 0; t < T; t++) {
-                m[t] = v_fma(key, v_mul(v_part(full, s + t * LANES, left - t * LANES), decay), m[t]);
-            }
-        }
-        for (int t = 0; t < T; t++) {
-            d[t] = v_mul(beta, v_sub(v_get(v + t * LANES, left - t * LANES), m[t]));
-        }
-        float *updated = state + column;
-        for (int32_t i = 0; i < p->key_dim; i++, updated += p->value_dim) {
-            const v16 key = v_set1(k[i]), query = v_set1(q[i]);
-            for (int t = 0; t < T; t++) {
-                float *at = updated + t * LANES;
-                const v16 next = v_fma(key, d[t], v_mul(v_part(full, at, left - t * LANES), decay));
-                v_put_part(full, at, next, left - t * LANES);
-                o[t] = v_fma(query, next, o[t]);
-            }
-        }
-        for (int t = 0; t < T; t++) {
-            v_put(p->out + r * p->out_stride + column + t * LANES, o[t], left - t * LANES);
-        }
-    }
-}
-
-static void gated_delta_rule(const float *qkv, const float *decay, const float *beta, float *state, float *out,
-                             int32_t rows, int32_t key_heads, int32_t value_heads, int32_t key_dim, int32_t value_dim,
-                             int32_t head_begin, int32_t head_end) {
-    const size_t keys = (size_t)key_heads * key_dim;
-    for (int32_t h = head_begin; h < head_end; h++) {
-        const float *q = qkv + (size_t)(h / (value_heads / key_heads)) * key_dim;
-        const struct delta_rows p = {
-            .q = q,
-            .k = q + keys,
-            .v = qkv + 2 * keys + (size_t)h * value_dim,
-            .decay = decay + h,
-            .beta = beta + h,
-            .out = out + (size_t)h * value_dim,
-            .rows = rows,
-            .key_dim = key_dim,
-            .value_dim = value_dim,
-            .qkv_stride = 2 * keys + (size_t)value_heads * value_dim,
-            .gate_stride = value_heads,
-            .out_stride = (size_t)value_heads * value_dim,
-        };
-        float *head_state = state + (size_t)h * key_dim * value_dim;
-        int32_t column = 0;
-        for (; column + DELTA_WIDE * LANES <= value_dim; column += DELTA_WIDE * LANES) {
-            delta_tile(DELTA_WIDE, 1, &p, head_state, column);
-        }
-        for (; column < value_dim; column += LANES) {
-            delta_tile(1, 0, &p, head_state, column);
-        }
-    }
-}
-
-/* ---- attention ---- */
-
-struct cache {
-    const char *pool;
-    const int64_t *offsets;
-    int32_t block_tokens, kv_heads, head_dim;
-};
-
-/* The rows of a block that belong to a head: keys from head 0, values from head kv_heads. */
-INLINE const float *cache_rows(const struct cache *c, int32_t position, int32_t head) {
-    const float *block = (const float *)(c->pool + c->offsets[position / c->block_tokens]);
-    return block + ((size_t)head * c->block_tokens + position % c->block_tokens) * c->head_dim;
-}
-
-/* Query heads that read one key/value head, at one segment: where their state is, and what lasts for the segment. */
-struct head_tile {
-    const float *q;
-    float *out, *max, *sum;
-    float scores[HEADS][SEGMENT]; /* then their exponentials */
-    float keep[HEADS], take[HEADS];
-};
-
-/* Adds the columns i to i + 15, or as many as are left, to the products of H heads and D positions. */
-INLINE void dot_step(const int H, const int D, const int full, v16 (*lanes)[DOTS], const float *q, const float *k,
-                     int32_t n, int32_t i) {
-    v16 key[DOTS];
-    for (int d = 0; d < D; d++) {
-        key[d] = v_part(full, k + (size_t)d * n + i, n - i);
-    }
-    for (int h = 0; h < H; h++) {
-        const v16 query = v_part(full, q + (size_t)h * n + i, n - i);
-        for (int d = 0; d < D; d++) {
-            lanes[h][d] = v_fma(query, key[d], lanes[h][d]);
-        }
-    }
-}
-
-/* Scores of H heads and D positions that lie side by side. */
-INLINE void dot_tile(const int H, const int D, struct head_tile *tile, const float *k, int32_t n, float scale,
-                     int32_t j) {
-    v16 lanes[HEADS][DOTS];
-    for (int h = 0; h < H; h++) {
-        for (int d = 0; d < D; d++) {
-            lanes[h][d] = v_zero();
-        }
-    }
-    int32_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        dot_step(H, D, 1, lanes, tile->q, k, n, i);
-    }
-    if (i < n) {
-        dot_step(H, D, 0, lanes, tile->q, k, n, i);
-    }
-    for (int h = 0; h < H; h++) {
-        for (int d = 0; d < D; d++) {
-            tile->scores[h][j + d] = v_fold(lanes[h][d]) * scale;
-        }
-    }
-}
-
-INLINE void segment_scores(const int H, struct head_tile *tile, const struct cache *c, int32_t kv_head, int32_t begin,
-                           int32_t count, float scale) {
-    for (int32_t j = 0; j < count;) {
-        const int32_t in_block = c->block_tokens - (begin + j) % c->block_tokens;
-        const int32_t run = count - j < in_block ? count - j : in_block;
-        const float *k = cache_rows(c, begin + j, kv_head);
-        int32_t i = 0;
-        for (; i + DOTS <= run; i += DOTS) {
-            dot_tile(H, DOTS, tile, k + (size_t)i * c->head_dim, c->head_dim, scale, j + i);
-        }
-        for (; i < run; i++) {
-            dot_tile(H, 1, tile, k + (size_t)i * c->head_dim, c->head_dim, scale, j + i);
-        }
-        j += run;
-    }
-}
-
-INLINE float largest_of(const float *scores, int32_t count) {
-    v16 lanes = v_set1(-__builtin_inff());
-    float max = -__builtin_inff(), last[LANES];
-    int32_t j = 0;
-    for (; j + LANES <= count; j += LANES) {
-        lanes = v_max(v_load(scores + j), lanes);
-    }
-    v_store(last, lanes);
-    for (int i = 0; i < LANES; i++) {
-        max = last[i] > max ? last[i] : max;
-    }
-    for (; j < count; j++) {
-        max = scores[j] > max ? scores[j] : max;
-    }
-    return max;
-}
-
-/* Turns the segment's scores into exponentials and finds how it merges with the segments before it. */
-INLINE void segment_softmax(const int H, struct head_tile *tile, int32_t count, int first) {
-    float max[HEADS], sum[HEADS];
-    for (int h = 0; h < H; h++) {
-        float *p = tile->scores[h];
-        max[h] = largest_of(p, count);
-        sum[h] = 0.0f;
-        for (int32_t j = 0; j < count; j += LANES) {
-            v_put(p + j, v_exp(v_sub(v_get(p + j, count - j), v_set1(max[h]))), count - j);
-        }
-    }
-    for (int32_t j = 0; j < count; j++) { /* the sums are chains of additions: side by side they hide each other */
-        for (int h = 0; h < H; h++) {
-            sum[h] += tile->scores[h][j];
-        }
-    }
-    for (int h = 0; h < H; h++) {
-        if (first) {
-            tile->max[h] = max[h];
-            tile->sum[h] = sum[h];
-        } else {
-            const float old = tile->max[h], all = max[h] > old ? max[h] : old;
-            const float keep = v_first(v_exp(v_set1(old - all))), take = v_first(v_exp(v_set1(max[h] - all)));
-            tile->max[h] = all;
-            tile->sum[h] = v_first(v_fma(v_set1(tile->sum[h]), v_set1(keep), v_set1(sum[h] * take)));
-            tile->keep[h] = keep;
-            tile->take[h] = take;
-        }
-    }
-}
-
-/* T vectors of the sums over j of p_j v_j of H heads, merged into the output. A vector may be a part unless `full`. */
-INLINE void value_tile(const int H, const int T, const int full, struct head_tile *tile, const struct cache *c, int32_t kv_head,
-                       int32_t begin, int32_t count, int32_t column) {
-    const int32_t left = c->head_dim - column;
-    v16 sum[HEADS][SUM_WIDE];
-    for (int h = 0; h < H; h++) {
-        for (int t = 0; t < T; t++) {
-            sum[h][t] = v_zero();
-        }
-    }
-    for (int32_t j = 0; j < count;) {
-        const int32_t in_block = c->block_tokens - (begin + j) % c->block_tokens;
-        const int32_t run = count - j < in_block ? count - j : in_block;
-        const float *v = cache_rows(c, begin + j, c->kv_heads + kv_head) + column;
-        for (int32_t i = 0; i < run; i++, v += c->head_dim) {
-            v16 value[SUM_WIDE];
-            for (int t = 0; t < T; t++) {
-                value[t] = v_part(full, v + t * LANES, left - t * LANES);
-            }
-            for (int h = 0; h < H; h++) {
-                const v16 weight = v_set1(tile->scores[h][j + i]);
-                for (int t = 0; t < T; t++) {
-                    sum[h][t] = v_fma(weight, value[t], sum[h][t]);
-                }
-            }
-        }
-        j += run;
-    }
-    for (int h = 0; h < H; h++) {
-        for (int t = 0; t < T; t++) {
-            float *o = tile->out + (size_t)h * c->head_dim + column + t * LANES;
-            v16 merged = sum[h][t];
-            if (begin > 0) {
-                const v16 kept = v_get(o, left - t * LANES);
-                merged = v_fma(kept, v_set1(tile->keep[h]), v_mul(merged, v_set1(tile->take[h])));
-            }
-            v_put(o, merged, left - t * LANES);
-        }
-    }
-}
-
-/* One segment for H heads. */
-INLINE void attend(const int H, struct head_tile *tile, const struct cache *c, int32_t kv_head, int32_t begin,
-                   int32_t count, float scale) {
-    segment_scores(H, tile, c, kv_head, begin, count, scale);
-    segment_softmax(H, tile, count, begin == 0);
-    int32_t column = 0;
-    for (; column + SUM_WIDE * LANES <= c->head_dim; column += SUM_WIDE * LANES) {
-        value_tile(H, SUM_WIDE, 1, tile, c, kv_head, begin, count, column);
-    }
-    for (; column < c->head_dim; column += LANES) {
-        value_tile(H, 1, 0, tile, c, kv_head, begin, count, column);
-    }
-}
-
-/* Up to MAX_SHARED heads of one key/value head. Segments are the outer loop, so that all heads meet a segment's keys and
- * values in the cache. */
-static void attend_shared(const float *q, float *out, const struct cache *c, int32_t kv_head, int32_t heads,
-                          int32_t length, float scale) {
-    float max[MAX_SHARED], sum[MAX_SHARED];
-    struct head_tile tile;
-    for (int32_t begin = 0; begin < length; begin += SEGMENT) {
-        const int32_t count = length - begin < SEGMENT ? length - begin : SEGMENT;
-        for (int32_t h = 0; h < heads;) {
-            tile.q = q + (size_t)h * c->head_dim;
-            tile.out = out + (size_t)h * c->head_dim;
-            tile.max = max + h;
-            tile.sum = sum + h;
-            if (heads - h >= HEADS) {
-                attend(HEADS, &tile, c, kv_head, begin, count, scale);
-                h += HEADS;
-            } else {
-                attend(1, &tile, c, kv_head, begin, count, scale);
-                h += 1;
-            }
-        }
-    }
-    for (int32_t h = 0; h < heads; h++, out += c->head_dim) {
-        for (int32_t i = 0; i < c->head_dim; i += LANES) {
-            v_put(out + i, v_div(v_get(out + i, c->head_dim - i), v_set1(sum[h])), c->head_dim - i);
-        }
-    }
-}
-
-static void attention(const float *q, const char *pool, const int64_t *offsets, int32_t block_tokens, int32_t length,
-                      int32_t heads, int32_t kv_heads, int32_t head_dim, float scale, float *out, int32_t head_begin,
-                      int32_t head_end) {
-    const struct cache c = {pool, offsets, block_tokens, kv_heads, head_dim};
-    const int32_t shared = heads / kv_heads;
-    for (int32_t h = head_begin; h < head_end;) {
-        const int32_t kv_head = h / shared, kv_end = (kv_head + 1) * shared;
-        int32_t run = (kv_end < head_end ? kv_end : head_end) - h;
-        run = run < MAX_SHARED ? run : MAX_SHARED;
-        attend_shared(q + (size_t)h * head_dim, out + (size_t)h * head_dim, &c, kv_head, run, length, scale);
-        h += run;
-    }
-}
+#include "attention.h"
 
 static void sigmoid_gate(float *x, const float *gate, int32_t gate_stride, int32_t count, int32_t n) {
     for (int32_t v = 0; v < count; v++, x += n, gate += gate_stride) {
@@ -725,6 +419,8 @@ static int64_t read_sum(const uint64_t *p, int64_t n) {
 const struct kernels ATOLL_TABLE = {{
     [MAT_MUL_F32] = SLOT(mat_mul_f32),
     [MAT_MUL_BF16] = SLOT(mat_mul_bf16),
+    [MAT_MUL_F16] = SLOT(mat_mul_f16),
+    [MAT_MUL_F8] = SLOT(mat_mul_f8),
     [MAT_MUL_QUANTIZED] = MAT_MUL_QUANTIZED_SLOT,
     [QUANTIZE_ROWS] = SLOT(quantize_rows),
     [RMS_NORM] = SLOT(rms_norm),
@@ -735,6 +431,9 @@ const struct kernels ATOLL_TABLE = {{
     [DELTA_GATES] = SLOT(delta_gates),
     [GATED_DELTA_RULE] = SLOT(gated_delta_rule),
     [ATTENTION] = SLOT(attention),
+    [ATTENTION_SPAN] = SLOT(attention_span),
+    [MERGE_SPANS] = SLOT(merge_spans),
+    [TO_BF16] = SLOT(to_bf16),
     [SIGMOID_GATE] = SLOT(sigmoid_gate),
     [SWI_GLU] = SLOT(swi_glu),
     [ROUTER_TOP_K] = SLOT(router_top_k),

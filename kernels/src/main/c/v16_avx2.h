@@ -40,6 +40,15 @@ INLINE v16 v_load_f16(const uint16_t *p) {
     return (v16){_mm256_cvtph_ps(_mm_loadu_si128((const void *)p)),
                  _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p + 8)))};
 }
+/* Sixteen E4M3 numbers, each divided by 256: their fields are those of a half then. All but NaN move as they are. */
+INLINE v16 v_load_f8(const uint8_t *p) {
+    const __m256i largest = _mm256_set1_epi16(0x3f80);
+    const __m256i moved = _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)p)), 7);
+    const __m256i half = _mm256_and_si256(moved, _mm256_set1_epi16((short)0xbfff));
+    const __m256i nan = _mm256_cmpeq_epi16(_mm256_and_si256(half, largest), largest);
+    const __m256i all = _mm256_or_si256(half, nan);
+    return (v16){_mm256_cvtph_ps(_mm256_castsi256_si128(all)), _mm256_cvtph_ps(_mm256_extracti128_si256(all, 1))};
+}
 /* Sixteen bytes as numbers; of unsigned ones the bits in the mask, or the high nibbles. */
 INLINE v16 v_load_s8(const int8_t *p) {
     const __m128i all = _mm_loadu_si128((const void *)p);

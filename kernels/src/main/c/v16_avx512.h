@@ -25,12 +25,23 @@ INLINE v16 v_load_n(const float *p, int n) {
 INLINE void v_store_n(float *p, v16 v, int n) {
     _mm512_mask_storeu_ps(p, v_mask(n), v);
 }
+/* One permutation puts each half where the upper half of its lane is; the lower halves are masked to zero. */
 INLINE v16 v_load_bf16(const uint16_t *p) {
-    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+    const __m512i to_upper = _mm512_set_epi16(15, 0, 14, 0, 13, 0, 12, 0, 11, 0, 10, 0, 9, 0, 8, 0, 7, 0, 6, 0, 5, 0, 4,
+                                              0, 3, 0, 2, 0, 1, 0, 0, 0);
+    const __m512i halves = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)p));
+    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, to_upper, halves));
 }
 INLINE v16 v_load_f16(const uint16_t *p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
+}
+/* Sixteen E4M3 numbers, each divided by 256: their fields are those of a half then. All but NaN move as they are. */
+INLINE v16 v_load_f8(const uint8_t *p) {
+    const __m128i codes = _mm_loadu_si128((const void *)p);
+    const __mmask16 numbers = _mm_cmpneq_epi8_mask(_mm_or_si128(codes, _mm_set1_epi8((char)0x80)), _mm_set1_epi8(-1));
+    const __m256i moved = _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 7);
+    const __m256i half = _mm256_and_si256(moved, _mm256_set1_epi16((short)0xbfff));
+    return _mm512_mask_cvtph_ps(_mm512_set1_ps(__builtin_nanf("")), numbers, half);
 }
 /* Sixteen bytes as numbers; of unsigned ones the bits in the mask, or the high nibbles. */
 INLINE v16 v_load_s8(const int8_t *p) {
@@ -85,6 +96,29 @@ INLINE float v_fold(v16 v) {
     const __m128 l4 = _mm_add_ps(_mm256_castps256_ps128(l8), _mm256_extractf128_ps(l8, 1));
     const __m128 l2 = _mm_add_ps(l4, _mm_movehl_ps(l4, l4));
     return _mm_cvtss_f32(_mm_add_ss(l2, _mm_movehdup_ps(l2)));
+}
+/* to[i][j] = v_fold(v[i][j]) * scale: the same additions, each for several sums at once. */
+#define V_FOLD_4X4
+INLINE v16 v_fold_4_quarters(v16 a, v16 b, v16 c, v16 d) {
+    const v16 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    const v16 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    return _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+}
+INLINE void v_fold_4x4(v16 (*v)[4], float scale, float *const *to) {
+    v16 quarters[4]; /* of each position j, the last four sums of all i */
+    for (int j = 0; j < 4; j++) {
+        quarters[j] = v_fold_4_quarters(v[0][j], v[1][j], v[2][j], v[3][j]);
+    }
+    const v16 low = _mm512_add_ps(_mm512_shuffle_ps(quarters[0], quarters[1], 0x44),
+                                  _mm512_shuffle_ps(quarters[0], quarters[1], 0xee));
+    const v16 high = _mm512_add_ps(_mm512_shuffle_ps(quarters[2], quarters[3], 0x44),
+                                   _mm512_shuffle_ps(quarters[2], quarters[3], 0xee));
+    const v16 sums = _mm512_add_ps(_mm512_shuffle_ps(low, high, 0x88), _mm512_shuffle_ps(low, high, 0xdd));
+    const v16 scaled = _mm512_mul_ps(sums, _mm512_set1_ps(scale));
+    _mm_storeu_ps(to[0], _mm512_castps512_ps128(scaled));
+    _mm_storeu_ps(to[1], _mm512_extractf32x4_ps(scaled, 1));
+    _mm_storeu_ps(to[2], _mm512_extractf32x4_ps(scaled, 2));
+    _mm_storeu_ps(to[3], _mm512_extractf32x4_ps(scaled, 3));
 }
 /* The larger bit pattern: for magnitudes the larger number, and NaN above all. */
 INLINE v16 v_max_bits(v16 a, v16 b) {

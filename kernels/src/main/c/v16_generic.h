@@ -56,6 +56,14 @@ INLINE float v_half(uint16_t bits) {
 INLINE v16 v_load_f16(const uint16_t *p) {
     V_EACH(v_half(p[i]));
 }
+/* Sixteen E4M3 numbers, each divided by 256: their fields are those of a half then. All but NaN move as they are. */
+INLINE float v_f8(uint8_t code) {
+    const uint16_t magnitude = (uint16_t)((code & 0x7f) == 0x7f ? 0x7fff : (code & 0x7f) << 7);
+    return v_half((uint16_t)(magnitude | (code & 0x80) << 8));
+}
+INLINE v16 v_load_f8(const uint8_t *p) {
+    V_EACH(v_f8(p[i]));
+}
 /* Sixteen bytes as numbers; of unsigned ones the bits in the mask, or the high nibbles. */
 INLINE v16 v_load_s8(const int8_t *p) {
     V_EACH((float)p[i]);

@@ -43,6 +43,21 @@ INLINE v16 v_load_bf16(const uint16_t *p) {
 INLINE v16 v_load_f16(const uint16_t *p) {
     V_EACH(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))));
 }
+/* Sixteen E4M3 numbers, each divided by 256: their fields are those of a half then. All but NaN move as they are. */
+INLINE v16 v_load_f8(const uint8_t *p) {
+    const int8x16_t codes = vreinterpretq_s8_u8(vld1q_u8(p));
+    const int16x8_t moved[2] = {vshlq_n_s16(vmovl_s8(vget_low_s8(codes)), 7),
+                                vshlq_n_s16(vmovl_s8(vget_high_s8(codes)), 7)};
+    uint16x4_t quarters[4];
+    for (int i = 0; i < 2; i++) {
+        const uint16x8_t half = vandq_u16(vreinterpretq_u16_s16(moved[i]), vdupq_n_u16(0xbfff));
+        const uint16x8_t largest = vdupq_n_u16(0x3f80);
+        const uint16x8_t all = vorrq_u16(half, vceqq_u16(vandq_u16(half, largest), largest));
+        quarters[2 * i] = vget_low_u16(all);
+        quarters[2 * i + 1] = vget_high_u16(all);
+    }
+    V_EACH(vcvt_f32_f16(vreinterpret_f16_u16(quarters[i])));
+}
 /* Sixteen bytes as numbers; of unsigned ones the bits in the mask, or the high nibbles. */
 INLINE v16 v_load_s8(const int8_t *p) {
     const int8x16_t all = vld1q_s8(p);

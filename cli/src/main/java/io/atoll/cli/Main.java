@@ -75,7 +75,7 @@ public final class Main {
     }
 
     /// The command with everything it needs to run.
-    static CommandLine commandLine() {
+    public static CommandLine commandLine() {
         CommandLine command = new CommandLine(new Main());
         command.setUsageHelpAutoWidth(true);
         addHelp(command);

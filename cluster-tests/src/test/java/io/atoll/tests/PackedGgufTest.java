@@ -15,7 +15,6 @@ import io.atoll.model.gguf.DemoGguf;
 import io.atoll.model.quant.GgmlType;
 import io.atoll.model.reference.Reference;
 import io.atoll.model.reference.Session;
-import io.atoll.model.tokenizer.Tokenizer;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.proto.wire.RowFormat;
 import io.atoll.tests.RecordedRuns.Trace;
@@ -26,7 +25,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -80,7 +78,7 @@ class PackedGgufTest {
             names = {"Q8_0", "Q4_K"})
     void roundedRowsStayNearExactOnes(GgmlType type) throws IOException {
         Path file = write(type);
-        List<int[]> prompts = prompts(file);
+        List<int[]> prompts = Opinions.prompts(DEMO);
         try (RecordedRuns runs = new RecordedRuns(file, prompts);
                 Reference reference =
                         Reference.open(runs.model(), KernelLibrary.select(Optional.empty()))) {
@@ -93,53 +91,10 @@ class PackedGgufTest {
                     assertFalse(
                             Arrays.equals(exact, found),
                             "rows were not rounded: the weights are not packed");
-                    double divergence = divergence(exact, found);
+                    double divergence = Opinions.divergence(exact, found);
                     assertTrue(divergence < 0.005, "prompt " + id + " diverges by " + divergence);
                 }
             }
         }
-    }
-
-    /// Text such as the model was trained on: of random tokens it has no opinion that would outlast a rounding.
-    private static List<int[]> prompts(Path file) {
-        try (ModelDirectory model = ModelDirectory.open(file);
-                Tokenizer tokenizer = model.tokenizer()) {
-            return Stream.of(
-                            "What is the capital of France?",
-                            "What is the capital of Japan?",
-                            "Hello!",
-                            "What is 2 + 3?")
-                    .map(
-                            question ->
-                                    tokenizer.encode(
-                                            "<|im_start|>user\n"
-                                                    + question
-                                                    + "<|im_end|>\n<|im_start|>assistant\n"))
-                    .toList();
-        }
-    }
-
-    /// Kullback-Leibler divergence of the second distribution from the first, in nats.
-    private static double divergence(float[] logits, float[] others) {
-        double total = logSumExp(logits);
-        double otherTotal = logSumExp(others);
-        double sum = 0;
-        for (int i = 0; i < logits.length; i++) {
-            double log = logits[i] - total;
-            sum += Math.exp(log) * (log - (others[i] - otherTotal));
-        }
-        return sum;
-    }
-
-    private static double logSumExp(float[] logits) {
-        double largest = Double.NEGATIVE_INFINITY;
-        for (float logit : logits) {
-            largest = Math.max(largest, logit);
-        }
-        double sum = 0;
-        for (float logit : logits) {
-            sum += Math.exp(logit - largest);
-        }
-        return largest + Math.log(sum);
     }
 }

@@ -25,6 +25,7 @@ import io.atoll.expert.ExpertWorkerSettings;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
@@ -146,6 +147,7 @@ final class RecordedRuns implements AutoCloseable {
                                             0,
                                             512,
                                             8 * 512,
+                                            KvFormat.BF16,
                                             threads,
                                             Optional.empty(),
                                             Duration.ofSeconds(30)))) {

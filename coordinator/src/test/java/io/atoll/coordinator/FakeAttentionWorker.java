@@ -8,6 +8,7 @@ import io.atoll.attention.step.Opening;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.attention.step.StepOutcome;
 import io.atoll.attention.step.StepPlan;
+import io.atoll.attention.step.TokenLogprob;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.time.Duration;
@@ -25,6 +26,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 
 /// A worker that says what it was told to say: each sequence, in the order they open, gets the next script.
 ///
@@ -208,7 +210,12 @@ public final class FakeAttentionWorker implements AttentionWorker {
             remember(rows);
             playing.position += rows.tokens().length;
             if (rows.sample()) {
-                sampled.add(new StepOutcome.Sampled(rows.sequenceId(), playing.next(), -1));
+                sampled.add(
+                        new StepOutcome.Sampled(
+                                rows.sequenceId(),
+                                playing.next(),
+                                -1,
+                                likely(options.get(rows.sequenceId()).topLogprobs())));
             }
         }
         return new StepOutcome.Completed(sampled);
@@ -245,6 +252,11 @@ public final class FakeAttentionWorker implements AttentionWorker {
     @Override
     public void close() {
         throw new IllegalStateException("a coordinator borrows its worker");
+    }
+
+    /// Tokens from 0 on, each less likely than the one before.
+    private static List<TokenLogprob> likely(int count) {
+        return IntStream.range(0, count).mapToObj(i -> new TokenLogprob(i, -1 - i)).toList();
     }
 
     private void remember(StepPlan.SequenceRows rows) {

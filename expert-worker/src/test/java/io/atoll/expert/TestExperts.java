@@ -22,7 +22,7 @@ public final class TestExperts {
     public static final int LAYERS = 3;
     public static final int EXPERTS = 8;
     public static final int HIDDEN = 64;
-    public static final int INTERMEDIATE = 32;
+    public static final int INTERMEDIATE = 96; // three blocks, so that tiles of it are uneven
 
     private TestExperts() {}
 

@@ -49,7 +49,7 @@ final class BlockPacking {
             case Q4_K -> 144;
             case Q5_K -> 176;
             case Q6_K -> 210;
-            case F32, BF16, Q8 ->
+            default ->
                     throw new IllegalArgumentException(format + " does not come in GGML blocks");
         };
     }
@@ -148,7 +148,7 @@ final class BlockPacking {
                     nibbles(s, at + 8 + 16L * run, 32 * run);
                 }
             }
-            case F32, BF16, Q8 -> throw new IllegalStateException("no blocks: " + packed.format());
+            default -> throw new IllegalStateException("no blocks: " + packed.format());
         }
     }
 

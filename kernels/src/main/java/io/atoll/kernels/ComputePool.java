@@ -52,7 +52,7 @@ public final class ComputePool implements AutoCloseable {
         this.spinNanos = spinNanos;
         workers = new Worker[threads - 1];
         for (int i = 0; i < workers.length; i++) {
-            workers[i] = new Worker("compute-" + (i + 1));
+            workers[i] = new Worker("compute-" + (i + 1), i + 1);
         }
         for (Worker worker : workers) {
             worker.start();
@@ -93,6 +93,14 @@ public final class ComputePool implements AutoCloseable {
         } finally {
             turn.unlock();
         }
+    }
+
+    /// Which of the `threads()` threads the current one is, for memory that each has of its own during a call: 0 for the
+    /// caller of [#run], and for any thread that is none of the pool's.
+    public int slot() {
+        return Thread.currentThread() instanceof Worker worker && worker.pool() == this
+                ? worker.slot
+                : 0;
     }
 
     private boolean isWorker(Thread thread) {
@@ -211,10 +219,12 @@ public final class ComputePool implements AutoCloseable {
     }
 
     private final class Worker extends Thread {
+        private final int slot;
         private volatile boolean parked;
 
-        Worker(String name) {
+        Worker(String name, int slot) {
             super(name);
+            this.slot = slot;
             setDaemon(true);
         }
 

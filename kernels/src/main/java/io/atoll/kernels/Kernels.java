@@ -29,7 +29,8 @@ import java.lang.foreign.MemorySegment;
 public interface Kernels {
     KernelClass kernelClass();
 
-    /// `y[r, o] = sum over c of w[o, c] x[r, c]`, ascending in `c` by `fma(w, x, acc)`, for `F32` and `BF16` weights.
+    /// `y[r, o] = sum over c of w[o, c] x[r, c]`, ascending in `c` by `fma(w, x, acc)`, for weights that do not take quantised rows. The
+    /// weight `w` is the f32 that it means: of `F8_E4M3`, code times scale, rounded.
     ///
     /// @param x `[rows, w.cols()]`
     /// @param y row `r` starts at float `r * yStride`; outputs of the groups `groupBegin` to `groupEnd - 1` are
@@ -43,9 +44,10 @@ public interface Kernels {
             int groupBegin,
             int groupEnd);
 
-    /// The same for quantised weights and rows. A run is the columns that share a scale, 32 or 16 ([BlockLayout]). For each
+    /// The same for quantised weights and rows. A run is 32 or 16 columns ([BlockLayout]). For each
     /// run, ascending, with the exact integer dot product `d` of its levels and row bytes, `acc = fma(float(d) * xScale, scale,
     /// acc)`; then, where the format has minima, with the exact sum `s` of the row bytes, `acc = fma(float(s) * xScale, minimum, acc)`.
+    /// Where outputs have a factor, the sum is multiplied (or divided) by it in the end.
     ///
     /// @param w of a format that [WeightFormat#takesQuantizedRows]
     /// @param q int8 `[rows, w.cols()]` from [#quantizeRows], so never -128
@@ -82,18 +84,22 @@ public interface Kernels {
             int rows,
             int n);
 
-    /// Gated RMSNorm of a Gated DeltaNet head: `y = ((x * r) * w) * silu(z)`, plain `w` (model spec B.1). `y` may be
+    /// Gated RMSNorm of Gated DeltaNet heads: `y = ((x * r) * w) * silu(z)`, plain `w` (model spec B.1). `y` may be
     /// `x`.
     ///
-    /// @param x `[rows, n]`; a row is one value head of one token
-    /// @param z `[rows, n]`
+    /// @param x heads of `n` floats, `count` next to each other for each of `rows` rows, which are `stride` floats apart
+    /// @param z as `x`
+    /// @param y as `x`, rows `yStride` floats apart
     void gatedRmsNorm(
             MemorySegment x,
             MemorySegment z,
+            int stride,
             MemorySegment weight,
             float eps,
             MemorySegment y,
+            int yStride,
             int rows,
+            int count,
             int n);
 
     /// `x = (x * (1 / sqrt(sum(x^2) + 1e-6))) * scale` for each vector in place, the sum by lanes (model spec B.2 step 4).
@@ -119,7 +125,7 @@ public interface Kernels {
     /// j of w[c, j] u[t - width + 1 + j, c])`, ascending in `j` by `fma(w, u, acc)`.
     ///
     /// @param u `[rows, channels]`, the projections before the convolution
-    /// @param weight `[channels, width]`
+    /// @param weight `[width, channels]`: tap by tap, the oldest first, so that neighbouring channels are read together
     /// @param state `[width - 1, channels]`, the rows before `u`, oldest first; read, then overwritten with the
     ///     last `width - 1` rows of state and `u` together
     /// @param y `[rows, channels]`
@@ -180,36 +186,90 @@ public interface Kernels {
     /// Positions of one segment of [#attention]: the partial softmax of a segment is computed on its own.
     int ATTENTION_SEGMENT = 256;
 
-    /// Softmax attention of one token over the first `length` positions of its sequence, for the query heads `headBegin` to
+    /// Positions of one span of [#attention]: segments merge within a span, then spans merge. So threads can share a long context
+    /// by spans, and keep one partial result for each.
+    int ATTENTION_SPAN = 1024;
+
+    /// Queries, that is rows times heads of one key/value head, which [#attention] takes through the keys and values together.
+    int ATTENTION_QUERIES = 64;
+
+    /// Softmax attention of consecutive tokens of one sequence, each over the positions up to its own, for the query heads `headBegin` to
     /// `headEnd - 1` (model spec B.3 step 4). Query head `h` reads key/value head `h / (heads / kvHeads)`.
     ///
-    /// Positions are cut into segments of [#ATTENTION_SEGMENT]. In a segment: scores `s_j = (q . k_j by lanes) *
-    /// scale`, their maximum `m`, `p_j = exp(s_j - m)`, `l` ascending over `p_j`, `o` ascending by `fma(p_j, v_j, o)`. Segments
-    /// merge in ascending order into `(M, L, O)`, from the first segment's values: `M' = max(M, m)`, `a = exp(M - M')`, `b = exp(m - M')`,
-    /// `L = fma(L, a, l * b)`, `O = fma(O, a, o * b)`. The result is `O / L`.
+    /// Positions are cut into spans of [#ATTENTION_SPAN] and those into segments of [#ATTENTION_SEGMENT]. In a segment: scores
+    /// `s_j = (q . k_j by lanes) * scale`, their maximum `m`, `p_j = exp(s_j - m)`, `l` ascending over `p_j`, `o` ascending by `fma(p_j,
+    /// v_j, o)`. Segments merge in ascending order into `(M, L, O)`, from the span's first segment's values: `M' = max(M, m)`, `a = exp(M -
+    /// M')`, `b = exp(m - M')`, `L = fma(L, a, l * b)`, `O = fma(O, a, o * b)`. Spans merge in the same way. The result is `O / L`.
     ///
-    /// @param q `[heads, headDim]`
+    /// @param q `[rows, heads, headDim]`
     /// @param pool memory of all KV blocks
-    /// @param blockOffsets int64 `[ceil(length / blockTokens)]`: byte offset in `pool` of each block of this sequence and
-    ///     layer. A block is `[2, kvHeads, blockTokens, headDim]`: keys, then values
-    /// @param blockTokens positions of one block; divides [#ATTENTION_SEGMENT]
-    /// @param length at least 1
-    /// @param out `[heads, headDim]`
-    /// @param scratch at least `ATTENTION_SEGMENT + 2 headDim` floats, for this call alone
+    /// @param blockOffsets int64 `[ceil((length + rows - 1) / blockTokens)]`: byte offset in `pool` of each block of this
+    ///     sequence and layer
+    /// @param length positions that the first row sees, itself included, at least 1; each later row sees one more
+    /// @param out `[rows, heads, headDim]`
+    /// @param scratch at least [#attentionScratch] floats, for this call alone
     void attention(
             MemorySegment q,
+            int rows,
+            KvLayout layout,
             MemorySegment pool,
             MemorySegment blockOffsets,
-            int blockTokens,
             int length,
             int heads,
-            int kvHeads,
-            int headDim,
             float scale,
             MemorySegment out,
             MemorySegment scratch,
             int headBegin,
             int headEnd);
+
+    /// Floats of scratch that attention needs.
+    static long attentionScratch(int headDim) {
+        return ATTENTION_QUERIES * (ATTENTION_SEGMENT + 2L * headDim + 2);
+    }
+
+    /// What one span adds to the [#attention] of one row: `O`, `M` and `L` of its segments.
+    ///
+    /// @param q `[heads, headDim]`
+    /// @param length positions that the row sees
+    /// @param span which one; begins below `length`
+    /// @param part [#attentionPart] floats: `O` `[heads, headDim]`, `M` `[heads]`, `L` `[heads]`
+    void attentionSpan(
+            MemorySegment q,
+            KvLayout layout,
+            MemorySegment pool,
+            MemorySegment blockOffsets,
+            int length,
+            int span,
+            int heads,
+            float scale,
+            MemorySegment part,
+            MemorySegment scratch,
+            int headBegin,
+            int headEnd);
+
+    /// Floats of one span's part.
+    static long attentionPart(int heads, int headDim) {
+        return heads * (headDim + 2L);
+    }
+
+    /// Merges the parts of all spans of a row into its [#attention].
+    ///
+    /// @param parts `[spans]` of [#attentionPart] floats
+    /// @param out `[heads, headDim]`
+    void mergeSpans(
+            MemorySegment parts,
+            int spans,
+            int heads,
+            int headDim,
+            MemorySegment out,
+            int headBegin,
+            int headEnd);
+
+    /// The bfloat16 nearest to each float, ties to even: its upper half, where it fits. A NaN stays one.
+    ///
+    /// @param x `[n]`
+    /// @param y int16 `[n]`
+    void toBf16(MemorySegment x, MemorySegment y, long n);
 
     /// `x = x * sigmoid(gate)` for `count` vectors of `n` floats.
     ///

@@ -8,8 +8,9 @@ import java.lang.foreign.MemorySegment;
 /// other, each of [WeightFormat#groupBytes] bytes:
 ///
 /// - `F32`: `float w[cols][16]`
-/// - `BF16`: `uint16 w[cols][16]`
-/// - quantised formats: records of scales and codes, see [BlockLayout]
+/// - `BF16`, `F16`: `uint16 w[cols][16]`
+/// - `F8_E4M3`: records of scales and bytes, see [Fp8Layout]
+/// - formats that meet int8 rows: records of scales and codes, see [BlockLayout]
 ///
 /// @param data native memory of exactly `groups() * format.groupBytes(cols)` bytes, 64-byte aligned; owned by whoever
 ///     packed or mapped it

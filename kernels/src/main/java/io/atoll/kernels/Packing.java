@@ -15,7 +15,7 @@ import java.util.List;
 
 /// Brings row-major weights into the interleaved layout of [PackedMatrix], and back.
 ///
-/// [#pack], [#packBlocks] and [#packQuantized] keep every value; [#quantize] does not, and is named so. Several sources are
+/// [#pack], [#packBlocks], [#packCodes] and [#packQuantized] keep every value; [#quantize] does not, and is named so. Several sources are
 /// laid below each other, so the gate and up projections of an expert become one matrix. Rows may also be computed on the way
 /// ([RowReader]).
 public final class Packing {
@@ -30,7 +30,7 @@ public final class Packing {
 
     private Packing() {}
 
-    /// Packs without changing a value: any source into `F32`, and `BF16` sources into `BF16`.
+    /// Packs without changing a value: any source into `F32`, and sources of 16 bits into the format of that name.
     ///
     /// @param sources the rows from top to bottom
     /// @param allocator owns the result
@@ -49,8 +49,8 @@ public final class Packing {
         int output = 0;
         for (RowSource source : sources) {
             for (int row = 0; row < source.rows(); row++, output++) {
-                if (format == WeightFormat.BF16) {
-                    packBf16Row(source, row, packed, output);
+                if (format != WeightFormat.F32) {
+                    packHalfRow(source, row, packed, output);
                 } else {
                     packF32Row(source, row, packed, output);
                 }
@@ -61,13 +61,13 @@ public final class Packing {
 
     /// Packs rows that are computed on the way, without changing a value. Besides the result this takes memory for some rows only.
     ///
-    /// @param format `F32`, or `BF16` if every value is one that BF16 holds
+    /// @param format `F32`, or `BF16` or `F16` if every value is one that this holds
     /// @param reader is asked for all rows, in order
     /// @param allocator owns the result
     /// @throws IllegalArgumentException if a value does not fit the format
     public static PackedMatrix pack(
             WeightFormat format, int rows, int cols, RowReader reader, SegmentAllocator allocator) {
-        if (format.takesQuantizedRows()) {
+        if (format.takesQuantizedRows() || format == WeightFormat.F8_E4M3) {
             throw new IllegalArgumentException(
                     "packing computed rows as " + format + " would change values");
         }
@@ -76,7 +76,7 @@ public final class Packing {
                 packed,
                 reader,
                 (source, row, output) -> {
-                    if (format == WeightFormat.BF16) {
+                    if (format != WeightFormat.F32) {
                         narrowRow(source, row, packed, output);
                     } else {
                         packF32Row(source, row, packed, output);
@@ -90,6 +90,7 @@ public final class Packing {
         return switch (format) {
             case F32 -> true;
             case BF16 -> source == SourceType.BF16;
+            case F16 -> source == SourceType.F16;
             default -> false;
         };
     }
@@ -158,6 +159,37 @@ public final class Packing {
             }
         }
         return packed;
+    }
+
+    /// Packs rows of codes that are taken apart on the way, without changing a value. Besides the result this takes memory for
+    /// some rows only.
+    ///
+    /// @param format `F8_E4M3`, `MXFP4`, or a format of quantised safetensors
+    /// @param cols a multiple of [WeightFormat#columnMultiple]
+    /// @param reader is asked for all rows, in order
+    /// @param allocator owns the result
+    /// @throws IllegalArgumentException if a scale is none that the format holds
+    public static PackedMatrix packCodes(
+            WeightFormat format, int rows, int cols, CodeReader reader, SegmentAllocator allocator) {
+        PackedMatrix packed = allocate(format, rows, cols, allocator);
+        CodePacking codes = new CodePacking(packed);
+        int together = Math.clamp(SLICE_ELEMENTS / cols, 1, rows);
+        CodedRows buffers = codes.buffers(together);
+        for (int first = 0; first < rows; first += together) {
+            int count = Math.min(together, rows - first);
+            reader.read(first, count, buffers);
+            for (int row = 0; row < count; row++) {
+                codes.packRow(buffers, row, first + row);
+            }
+        }
+        return packed;
+    }
+
+    /// Columns of an output that share a scale in [CodedRows]; all of them where a scale is the row's.
+    ///
+    /// @throws IllegalArgumentException if [#packCodes] does not take the format
+    public static int groupColumns(WeightFormat format, int cols) {
+        return CodePacking.groupColumns(format, cols);
     }
 
     /// Bytes of a row of GGML blocks, as [#packBlocks] takes them.
@@ -295,14 +327,11 @@ public final class Packing {
         return switch (packed.format()) {
             case F32 -> data.getAtIndex(JAVA_FLOAT, element(packed, output, column));
             case BF16 -> bf16(data.getAtIndex(JAVA_SHORT, element(packed, output, column)));
-            default -> {
-                BlockLayout layout = packed.format().layout();
-                int level = layout.level(data, packed.cols(), output, column);
-                float product = layout.scale(data, packed.cols(), output, column) * level;
-                yield layout.hasMinimum()
-                        ? product + layout.minimum(data, packed.cols(), output, column)
-                        : product;
-            }
+            case F16 ->
+                    Float.float16ToFloat(
+                            data.getAtIndex(JAVA_SHORT, element(packed, output, column)));
+            case F8_E4M3 -> Fp8Layout.weight(data, packed.cols(), output, column);
+            default -> packed.format().layout().weight(data, packed.cols(), output, column);
         };
     }
 
@@ -320,6 +349,7 @@ public final class Packing {
         if (packed.rows() % GROUP != 0) {
             long groupBytes = packed.format().groupBytes(packed.cols());
             packed.data().asSlice((packed.groups() - 1) * groupBytes, groupBytes).fill((byte) 0);
+            CodePacking.clearFactors(packed);
         }
     }
 
@@ -331,7 +361,7 @@ public final class Packing {
         }
     }
 
-    private static void packBf16Row(RowSource source, int row, PackedMatrix packed, int output) {
+    private static void packHalfRow(RowSource source, int row, PackedMatrix packed, int output) {
         long first = (long) row * packed.cols();
         for (int c = 0; c < packed.cols(); c++) {
             short bits = source.data().get(U16, 2 * (first + c));
@@ -339,22 +369,30 @@ public final class Packing {
         }
     }
 
-    /// Keeps the upper half of each float, which must be all of it.
+    /// Keeps 16 bits of each float, which must be all of it.
     private static void narrowRow(RowSource source, int row, PackedMatrix packed, int output) {
+        WeightFormat format = packed.format();
         long first = (long) row * packed.cols();
         for (int c = 0; c < packed.cols(); c++) {
             float value = value(source, first + c);
-            int bits = Float.floatToRawIntBits(value);
-            if ((bits & 0xFFFF) != 0) {
+            short bits =
+                    format == WeightFormat.F16
+                            ? Float.floatToFloat16(value)
+                            : (short) (Float.floatToRawIntBits(value) >>> 16);
+            float kept =
+                    format == WeightFormat.F16 ? Float.float16ToFloat(bits) : bf16(bits);
+            if (Float.compare(kept, value) != 0) {
                 throw new IllegalArgumentException(
-                        "weight is none that BF16 holds: output="
+                        "weight is none that "
+                                + format
+                                + " holds: output="
                                 + output
                                 + " column="
                                 + c
                                 + " value="
                                 + value);
             }
-            packed.data().setAtIndex(JAVA_SHORT, element(packed, output, c), (short) (bits >>> 16));
+            packed.data().setAtIndex(JAVA_SHORT, element(packed, output, c), bits);
         }
     }
 
@@ -370,7 +408,7 @@ public final class Packing {
         return Float.intBitsToFloat(bits << 16);
     }
 
-    /// Index of a weight in the `F32` and `BF16` layouts.
+    /// Index of a weight in the layouts of plain floats.
     private static long element(PackedMatrix packed, int output, int column) {
         return ((long) (output / GROUP) * packed.cols() + column) * GROUP + output % GROUP;
     }

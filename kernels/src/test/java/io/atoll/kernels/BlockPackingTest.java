@@ -31,7 +31,7 @@ final class BlockPackingTest {
 
     static List<WeightFormat> formats() {
         return Arrays.stream(WeightFormat.values())
-                .filter(format -> format.takesQuantizedRows() && format != WeightFormat.Q8)
+                .filter(WeightFormat::isGgmlType)
                 .toList();
     }
 
@@ -187,7 +187,14 @@ final class BlockPackingTest {
 
     @Test
     void formatsWithoutBlocksAreRefused() {
-        for (WeightFormat format : List.of(WeightFormat.F32, WeightFormat.BF16, WeightFormat.Q8)) {
+        for (WeightFormat format :
+                List.of(
+                        WeightFormat.F32,
+                        WeightFormat.BF16,
+                        WeightFormat.F8_E4M3,
+                        WeightFormat.Q8,
+                        WeightFormat.NVFP4,
+                        WeightFormat.INT4_32_F16)) {
             assertThrows(
                     IllegalArgumentException.class,
                     () -> Packing.packBlocks(format, List.of(arena.allocate(1024)), 32, arena));

@@ -27,7 +27,7 @@ final class GgmlBlocks {
             case Q2_K -> new int[] {80, 82};
             case Q3_K -> new int[] {108};
             case Q6_K -> new int[] {208};
-            case F32, BF16, Q8 -> throw new IllegalArgumentException(format + " has no blocks");
+            default -> throw new IllegalArgumentException(format + " has no blocks");
         };
     }
 
@@ -142,7 +142,7 @@ final class GgmlBlocks {
                 int n = bits(blocks, at + 8 + 16 * run + i, l < 16 ? 0 : 4, 4);
                 yield half(blocks, at) * (low + 16 * high - 32) * IQ4[n];
             }
-            case F32, BF16, Q8 -> throw new IllegalArgumentException(format + " has no blocks");
+            default -> throw new IllegalArgumentException(format + " has no blocks");
         };
     }
 

@@ -13,6 +13,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.atoll.kernels.nativecode.NativeKernels;
 import io.atoll.kernels.scalar.ScalarKernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -35,6 +36,15 @@ final class KernelParityTest {
         return KernelLibrary.available().stream()
                 .filter(kernelClass -> kernelClass != KernelClass.SCALAR)
                 .map(kernelClass -> KernelLibrary.select(Optional.of(kernelClass.label())))
+                .toList();
+    }
+
+    /// Also those of a processor without the byte dot products of this one.
+    static List<Kernels> fastProducts() {
+        return Stream.concat(
+                        fast().stream(),
+                        Stream.of(KernelClass.C_AVX2, KernelClass.C_AVX512)
+                                .flatMap(c -> NativeKernels.withoutExtension(c).stream()))
                 .toList();
     }
 
@@ -71,10 +81,15 @@ final class KernelParityTest {
     @MethodSource("fast")
     void floatProductsAreTheScalarOnes(Kernels fast) {
         cases(
-                60,
+                120,
                 (arena, random) -> {
-                    WeightFormat format =
-                            random.nextBoolean() ? WeightFormat.F32 : WeightFormat.BF16;
+                    List<WeightFormat> formats =
+                            List.of(
+                                    WeightFormat.F32,
+                                    WeightFormat.BF16,
+                                    WeightFormat.F16,
+                                    WeightFormat.F8_E4M3);
+                    WeightFormat format = formats.get(random.nextInt(formats.size()));
                     int outputs = 1 + random.nextInt(200);
                     int cols =
                             random.nextInt(10) == 0 ? 1000 + random.nextInt(1200) : length(random);
@@ -102,7 +117,7 @@ final class KernelParityTest {
     }
 
     @ParameterizedTest
-    @MethodSource("fast")
+    @MethodSource("fastProducts")
     void byteProductsAreTheScalarOnes(Kernels fast) {
         for (WeightFormat format : WeightFormat.values()) {
             if (format.takesQuantizedRows()) {
@@ -115,7 +130,17 @@ final class KernelParityTest {
         boolean wide = format.columnMultiple() > 32;
         int outputs = 1 + random.nextInt(wide ? 100 : 200);
         int cols = format.columnMultiple() * (1 + random.nextInt(wide ? 3 : 12));
-        int rows = 1 + random.nextInt(12);
+        byteProduct(fast, format, arena, random, outputs, cols, 1 + random.nextInt(12));
+    }
+
+    private static void byteProduct(
+            Kernels fast,
+            WeightFormat format,
+            Arena arena,
+            Random random,
+            int outputs,
+            int cols,
+            int rows) {
         PackedMatrix w = packed(arena, random, format, outputs, cols);
         MemorySegment q = bytes(arena, random, (long) rows * cols);
         MemorySegment scales = uniform(arena, random, (long) rows * cols / 32);
@@ -142,9 +167,24 @@ final class KernelParityTest {
                 (k, out) -> k.matMulQuantized(w, q, scales, rows, out, stride, begin, end));
     }
 
+    /// More rows, and longer ones, than the C kernels make ready at a time.
+    @ParameterizedTest
+    @MethodSource("fastProducts")
+    void byteProductsInPartsAreTheScalarOnes(Kernels fast) {
+        for (WeightFormat format :
+                List.of(WeightFormat.Q8, WeightFormat.Q4_K, WeightFormat.Q6_K)) {
+            cases(
+                    1,
+                    (arena, random) -> {
+                        byteProduct(fast, format, arena, random, 33, 1280, 70);
+                        byteProduct(fast, format, arena, random, 17, 65_536 + 512, 1);
+                    });
+        }
+    }
+
     /// Random bytes as a whole matrix: every code, scales and minima of every kind, infinities and NaNs among them.
     @ParameterizedTest
-    @MethodSource("fast")
+    @MethodSource("fastProducts")
     void productsOfAnyBytesAreTheScalarOnes(Kernels fast) {
         for (WeightFormat format : WeightFormat.values()) {
             if (format.takesQuantizedRows()) {
@@ -170,7 +210,7 @@ final class KernelParityTest {
     }
 
     @ParameterizedTest
-    @MethodSource("fast")
+    @MethodSource("fastProducts")
     void byteProductsOfExtremesAreExact(Kernels fast) {
         try (Arena arena = Arena.ofConfined()) {
             for (byte weight : new byte[] {-128, -127, 0, 127}) {
@@ -246,7 +286,6 @@ final class KernelParityTest {
                     int rows = 1 + random.nextInt(5);
                     int gap = random.nextInt(4);
                     MemorySegment x = uniform(arena, random, (long) rows * (n + gap));
-                    MemorySegment z = uniform(arena, random, (long) rows * n);
                     MemorySegment w = uniform(arena, random, n);
                     String what = "n=" + n + " rows=" + rows;
                     same(
@@ -259,8 +298,33 @@ final class KernelParityTest {
                             x,
                             what,
                             (k, y) -> k.rmsNorm(y, n + gap, w, 1e-6f, y, n + gap, rows, n));
-                    same(fast, x, what, (k, y) -> k.gatedRmsNorm(y, z, w, 1e-6f, y, rows, n));
                     int count = 1 + random.nextInt(3);
+                    int stride = count * n + gap;
+                    MemorySegment gate = uniform(arena, random, (long) rows * stride);
+                    MemorySegment heads = uniform(arena, random, (long) rows * stride);
+                    same(
+                            fast,
+                            heads,
+                            what,
+                            (k, y) ->
+                                    k.gatedRmsNorm(
+                                            y, gate, stride, w, 1e-6f, y, stride, rows, count, n));
+                    same(
+                            fast,
+                            zeros(arena, (long) rows * (stride + 3)),
+                            what,
+                            (k, y) ->
+                                    k.gatedRmsNorm(
+                                            heads,
+                                            gate,
+                                            stride,
+                                            w,
+                                            1e-6f,
+                                            y,
+                                            stride + 3,
+                                            rows,
+                                            count,
+                                            n));
                     MemorySegment vectors = uniform(arena, random, (long) rows * (count * n + gap));
                     same(
                             fast,
@@ -404,53 +468,6 @@ final class KernelParityTest {
                                             valueHeads,
                                             keyDim,
                                             valueDim,
-                                            begin,
-                                            end));
-                });
-    }
-
-    @ParameterizedTest
-    @MethodSource("fast")
-    void attentionIsTheScalarOne(Kernels fast) {
-        int[] lengths = {1, 2, 15, 16, 17, 63, 100, 255, 256, 257, 300, 511, 512, 513, 700};
-        int[] dims = {8, 16, 24, 64, 80, 256};
-        int[] blocks = {1, 16, 64, 256};
-        cases(
-                30,
-                (arena, random) -> {
-                    int length = lengths[random.nextInt(lengths.length)];
-                    int headDim = dims[random.nextInt(dims.length)];
-                    int blockTokens = blocks[random.nextInt(blocks.length)];
-                    int kvHeads = 1 + random.nextInt(2);
-                    int heads = kvHeads * (1 + random.nextInt(9));
-                    int begin = random.nextInt(heads);
-                    int end = begin + 1 + random.nextInt(heads - begin);
-                    KvCache cache =
-                            KvCache.random(arena, random, length, blockTokens, kvHeads, headDim);
-                    MemorySegment q = uniform(arena, random, (long) heads * headDim);
-                    MemorySegment scratch = zeros(arena, Kernels.ATTENTION_SEGMENT + 2L * headDim);
-                    same(
-                            fast,
-                            uniform(arena, random, (long) heads * headDim),
-                            "length="
-                                    + length
-                                    + " headDim="
-                                    + headDim
-                                    + " blockTokens="
-                                    + blockTokens,
-                            (k, out) ->
-                                    k.attention(
-                                            q,
-                                            cache.pool(),
-                                            cache.offsets(),
-                                            blockTokens,
-                                            length,
-                                            heads,
-                                            kvHeads,
-                                            headDim,
-                                            0.125f,
-                                            out,
-                                            scratch,
                                             begin,
                                             end));
                 });
@@ -660,50 +677,6 @@ final class KernelParityTest {
         } else {
             kernels.matMul(w, x, rows, y, w.rows(), groupBegin, groupEnd);
         }
-    }
-
-    @ParameterizedTest
-    @MethodSource("all")
-    void headsDoNotDependOnTheThreadsTheyAreSplitOver(Kernels kernels) {
-        int heads = 8;
-        int headDim = 32;
-        int length = 300;
-        Random random = new Random(7);
-        try (Arena arena = Arena.ofShared();
-                ComputePool pool = new ComputePool(3)) {
-            KvCache cache = KvCache.random(arena, random, length, 16, 2, headDim);
-            MemorySegment q = uniform(arena, random, (long) heads * headDim);
-            MemorySegment together = zeros(arena, (long) heads * headDim);
-            MemorySegment split = zeros(arena, (long) heads * headDim);
-            attend(kernels, arena, cache, q, together, 0, heads);
-            pool.run(heads, h -> attend(kernels, arena, cache, q, split, h, h + 1));
-            assertSameFloats(together, split, "attention");
-        }
-    }
-
-    private static void attend(
-            Kernels kernels,
-            Arena arena,
-            KvCache cache,
-            MemorySegment q,
-            MemorySegment out,
-            int begin,
-            int end) {
-        MemorySegment scratch = zeros(arena, Kernels.ATTENTION_SEGMENT + 64);
-        kernels.attention(
-                q,
-                cache.pool(),
-                cache.offsets(),
-                16,
-                300,
-                8,
-                2,
-                32,
-                0.2f,
-                out,
-                scratch,
-                begin,
-                end);
     }
 
     @ParameterizedTest

@@ -17,6 +17,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.atoll.kernels.scalar.ScalarKernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
@@ -151,7 +152,7 @@ final class KernelReferenceTest {
                     MemorySegment plain = zeros(arena, n);
                     MemorySegment gated = zeros(arena, n);
                     kernels.rmsNorm(x, n, w, 1e-6f, plain, n, 1, n);
-                    kernels.gatedRmsNorm(x, z, w, 1e-6f, gated, 1, n);
+                    kernels.gatedRmsNorm(x, z, n, w, 1e-6f, gated, n, 1, 1, n);
                     MemorySegment unit = TestMemory.copy(arena, x);
                     kernels.l2Norm(unit, n, 1, 1, n, 0.5f);
                     for (int i = 0; i < n; i++) {
@@ -189,7 +190,11 @@ final class KernelReferenceTest {
                 double sum = 0;
                 for (int j = 0; j < 4; j++) {
                     int from = t - 3 + j;
-                    sum += from < 0 ? 0 : (double) at(w, ch * 4 + j) * at(u, from * channels + ch);
+                    sum +=
+                            from < 0
+                                    ? 0
+                                    : (double) at(w, j * channels + ch)
+                                            * at(u, from * channels + ch);
                 }
                 assertEquals(sum * sigmoid(sum), at(y, t * channels + ch), 1e-6);
             }
@@ -290,22 +295,23 @@ final class KernelReferenceTest {
 
     @Test
     void attentionIsSoftmaxOverThePositions() {
-        for (int length : new int[] {1, 40, 256, 257, 600}) {
+        for (int length : new int[] {1, 40, 256, 257, 600, 1025, 2100}) {
             int headDim = 24;
             Random random = new Random(length);
-            KvCache cache = KvCache.random(arena, random, length, 32, 2, headDim);
+            KvFormat format = length % 2 == 0 ? KvFormat.F32 : KvFormat.BF16;
+            KvCache cache =
+                    KvCache.random(arena, random, length, new KvLayout(format, 2, 32, headDim));
             MemorySegment q = random(random, 4 * headDim);
             MemorySegment out = zeros(arena, 4L * headDim);
-            MemorySegment scratch = zeros(arena, Kernels.ATTENTION_SEGMENT + 2L * headDim);
+            MemorySegment scratch = zeros(arena, Kernels.attentionScratch(headDim));
             kernels.attention(
                     q,
+                    1,
+                    cache.layout(),
                     cache.pool(),
                     cache.offsets(),
-                    32,
                     length,
                     4,
-                    2,
-                    headDim,
                     0.2f,
                     out,
                     scratch,
@@ -326,13 +332,12 @@ final class KernelReferenceTest {
     }
 
     private static double[] softmaxAttention(KvCache cache, float[] q, int head, int length) {
-        int n = cache.headDim();
+        int n = cache.layout().headDim();
         double[] scores = new double[length];
         double max = Double.NEGATIVE_INFINITY;
         for (int t = 0; t < length; t++) {
-            long key = cache.row(t, head / 2);
             for (int i = 0; i < n; i++) {
-                scores[t] += 0.2 * q[head * n + i] * cache.pool().getAtIndex(JAVA_FLOAT, key + i);
+                scores[t] += 0.2 * q[head * n + i] * cache.element(t, head / 2, i);
             }
             max = Math.max(max, scores[t]);
         }
@@ -341,15 +346,45 @@ final class KernelReferenceTest {
         for (int t = 0; t < length; t++) {
             double p = Math.exp(scores[t] - max);
             sum += p;
-            long value = cache.row(t, cache.kvHeads() + head / 2);
             for (int i = 0; i < n; i++) {
-                o[i] += p * cache.pool().getAtIndex(JAVA_FLOAT, value + i);
+                o[i] += p * cache.element(t, 2 + head / 2, i);
             }
         }
         for (int i = 0; i < n; i++) {
             o[i] /= sum;
         }
         return o;
+    }
+
+    @Test
+    void bf16IsTheNearestWithTiesToEven() {
+        int[] floats = {
+            0x3F80_0000, // 1
+            0x3F80_8000, // half-way above an even one: down
+            0x3F81_8000, // half-way above an odd one: up
+            0x3F80_8001,
+            0x3F80_7FFF,
+            0x8000_0000, // -0
+            0x0000_8001, // subnormal numbers are numbers
+            0x7F7F_FFFF, // the largest rounds to infinity
+            0xFF80_0000,
+            0x7F80_0001 // a NaN, whose upper half alone is an infinity
+        };
+        short[] expected = {
+            0x3F80,
+            0x3F80,
+            0x3F82,
+            0x3F81,
+            0x3F80,
+            (short) 0x8000,
+            0x0001,
+            0x7F80,
+            (short) 0xFF80,
+            0x7FC0
+        };
+        MemorySegment halves = arena.allocate(2L * floats.length, 2);
+        kernels.toBf16(arena.allocateFrom(ValueLayout.JAVA_INT, floats), halves, floats.length);
+        assertArrayEquals(expected, halves.toArray(ValueLayout.JAVA_SHORT));
     }
 
     @Test

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.fail;
 
@@ -89,6 +90,9 @@ final class TestMemory {
             return Packing.packQuantized(
                     List.of(new QuantizedRows(quants, scales, rows)), cols, arena);
         }
+        if (CodedMatrix.formats().contains(format) && format != WeightFormat.MXFP4) {
+            return CodedMatrix.random(random, format, rows, cols).pack(arena);
+        }
         if (format.takesQuantizedRows()) {
             int blocks = rows * (cols / format.columnMultiple());
             byte[] source = GgmlBlocks.random(random, format, blocks);
@@ -100,6 +104,14 @@ final class TestMemory {
                     format, List.of(new RowSource(weights, SourceType.F32, rows)), cols, arena);
         }
         MemorySegment halves = arena.allocate(2L * rows * cols, 2);
+        if (format == WeightFormat.F16) {
+            for (long i = 0; i < (long) rows * cols; i++) {
+                short bits = Float.floatToFloat16(weights.getAtIndex(JAVA_FLOAT, i));
+                halves.setAtIndex(JAVA_SHORT, i, bits);
+            }
+            return Packing.pack(
+                    format, List.of(new RowSource(halves, SourceType.F16, rows)), cols, arena);
+        }
         for (long i = 0; i < (long) rows * cols; i++) {
             halves.set(JAVA_BYTE, 2 * i, weights.get(JAVA_BYTE, 4 * i + 2));
             halves.set(JAVA_BYTE, 2 * i + 1, weights.get(JAVA_BYTE, 4 * i + 3));

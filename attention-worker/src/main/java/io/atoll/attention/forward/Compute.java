@@ -6,12 +6,18 @@ import io.atoll.kernels.Kernels;
 /// The kernels of a forward pass and the threads they run on. How work is split never shows in a result.
 ///
 /// @param pool borrowed; may be shared with an expert worker in the same process
-public record Compute(Kernels kernels, ComputePool pool) {
+/// @param times told at the end of each stage of a step
+public record Compute(Kernels kernels, ComputePool pool, StageTimes times) {
     /// Enough for an even load when some tasks take longer, few enough that claiming them costs nothing.
     private static final int TASKS_PER_THREAD = 4;
 
     /// Multiply-adds that are worth waking a thread for: a few microseconds at vector speed.
     private static final long TASK_WORK = 64 * 1024;
+
+    /// With times that nobody asks for.
+    public Compute(Kernels kernels, ComputePool pool) {
+        this(kernels, pool, new StageTimes());
+    }
 
     /// Items `begin` to `end - 1`.
     interface Range {

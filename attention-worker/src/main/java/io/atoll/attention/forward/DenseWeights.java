@@ -9,6 +9,7 @@ import io.atoll.model.weights.MixerWeights;
 import io.atoll.model.weights.PackingMode;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.model.weights.WeightPacking;
+import io.atoll.model.weights.WidenedWeights;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -16,10 +17,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/// Everything but the routed experts and the embedding table, packed as the kernels read it. No value changes: BF16 stays
-/// BF16, blocks of integers stay what they are where the kernels have a format for them, and everything else becomes the f32
-/// it means.
+/// Everything but the routed experts and the embedding table, packed as the kernels read it. No value changes: floats of 16
+/// and 8 bits and integers stay what they are where the kernels have a format for them, and everything else becomes the f32 it
+/// means, which is logged.
 ///
 /// Matrices of a few outputs that decide over everything behind them (router, gates of the delta rule and of the shared expert) are
 /// always f32 or BF16, so that their rows are not rounded: they are a hundredth of the weights.
@@ -29,6 +32,8 @@ import java.util.stream.Stream;
 /// @param finalNorm f32 `[hidden]`
 /// @param lmHead `[vocabSize, hidden]`
 record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lmHead) {
+    private static final Logger LOG = LoggerFactory.getLogger(DenseWeights.class);
+
     /// @param inputNorm f32 `[hidden]`
     /// @param postMixerNorm f32 `[hidden]`
     /// @param router `[experts, hidden]`
@@ -56,6 +61,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
             MemorySegment keyNorm)
             implements Mixer {}
 
+    /// @param conv `[convKernel, convDim]`, tap by tap
     /// @param output `[hidden, linearValueDim]`; its columns may stand as in the file, whose blocks cannot be cut into heads
     /// @param outputHeads where each value head stands among those columns, unless they are in the order of the heads
     record DeltaNet(
@@ -77,9 +83,17 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
     static DenseWeights load(TextWeights weights, Compute compute, Arena arena) {
         Layer[] layers = new Layer[weights.config().layerCount()];
         PackedMatrix[] head = new PackedMatrix[1];
+        WidenedWeights widened = new WidenedWeights();
         Packer packer =
-                (mode, matrices) ->
-                        WeightPacking.keep(mode, weights.source(), List.of(matrices), arena);
+                (mode, matrices) -> {
+                    List<WeightMatrix> below = List.of(matrices);
+                    PackedMatrix packed =
+                            WeightPacking.keep(mode, weights.source(), below, arena);
+                    if (mode == PackingMode.PACKED) {
+                        widened.note(packed.format(), below);
+                    }
+                    return packed;
+                };
         compute.pool()
                 .run(
                         layers.length + 1,
@@ -92,6 +106,14 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                                         loadLayer(weights.layer(task - 1), packer, arena);
                             }
                         });
+        widened.summary()
+                .ifPresent(
+                        summary ->
+                                LOG.warn(
+                                        "{}: dense weights that became f32, at several times their"
+                                                + " size: {}",
+                                        weights.source(),
+                                        summary));
         return new DenseWeights(List.of(layers), vector(arena, weights.finalNorm()), head[0]);
     }
 
@@ -106,13 +128,28 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                 .anyMatch(matrix -> matrix.format().takesQuantizedRows());
     }
 
+    /// Bytes of every matrix but the LM head.
+    long layerBytes() {
+        return layers.stream()
+                .flatMap(DenseWeights::matrices)
+                .mapToLong(matrix -> matrix.data().byteSize())
+                .sum();
+    }
+
     private static Stream<PackedMatrix> matrices(Layer layer) {
         Stream<PackedMatrix> mixer =
                 switch (layer.mixer()) {
                     case Attention a -> Stream.of(a.query(), a.key(), a.value(), a.output());
-                    case DeltaNet d -> Stream.of(d.queryKeyValue(), d.gate(), d.output());
+                    case DeltaNet d ->
+                            Stream.of(d.queryKeyValue(), d.gate(), d.beta(), d.decay(), d.output());
                 };
-        return Stream.concat(mixer, Stream.of(layer.sharedGateUp(), layer.sharedDown()));
+        return Stream.concat(
+                mixer,
+                Stream.of(
+                        layer.router(),
+                        layer.sharedGateUp(),
+                        layer.sharedDown(),
+                        layer.sharedExpertGate()));
     }
 
     private static Layer loadLayer(LayerWeights layer, Packer packer, Arena arena) {
@@ -145,7 +182,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                 packer.pack(PackingMode.PACKED, deltaNet.gate()),
                 packer.pack(PackingMode.EXACT, deltaNet.beta()),
                 packer.pack(PackingMode.EXACT, deltaNet.decay()),
-                vector(arena, deltaNet.conv()),
+                arena.allocateFrom(ValueLayout.JAVA_FLOAT, deltaNet.convTaps()),
                 vector(arena, deltaNet.decayLog()),
                 vector(arena, deltaNet.decayBias()),
                 vector(arena, deltaNet.norm()),

@@ -1,7 +1,9 @@
 package io.atoll.attention.forward;
 
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.state.SequenceStates;
+import io.atoll.kernels.Kernels;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.weights.TextWeights;
@@ -27,12 +29,13 @@ public final class Forward implements AutoCloseable {
     private final Compute compute;
     private final Workspace workspace;
     private final RotaryTable rotary;
+    private final AttentionSchedule schedule;
     private final Embedding embedding;
     private final List<DecoderLayer> layers;
     private final RmsNorm finalNorm;
     private final LanguageModelHead head;
     private final boolean quantizesRows;
-    private final ForwardTimes times = new ForwardTimes();
+    private final long layerBytes;
     private MemorySegment logits;
 
     /// Loads and packs the dense weights.
@@ -54,7 +57,15 @@ public final class Forward implements AutoCloseable {
         try {
             DenseWeights dense = DenseWeights.load(weights, compute, arena);
             quantizesRows = dense.quantizesRows();
-            workspace = new Workspace(config, maxRows, maxLogitRows, compute.maxTasks(), arena);
+            layerBytes = dense.layerBytes();
+            // A sequence's spans are at most what its blocks hold, and one more that has begun.
+            int parts =
+                    Math.toIntExact(
+                            states.capacityTokens() / Kernels.ATTENTION_SPAN
+                                    + states.maxSequences());
+            workspace =
+                    new Workspace(config, maxRows, maxLogitRows, compute.maxTasks(), parts, arena);
+            schedule = new AttentionSchedule(config, compute.pool().threads(), parts);
             rotary = new RotaryTable(config.rope(), config.rotaryDim(), maxRows, arena);
             embedding = new Embedding(weights.embedding());
             layers = new ArrayList<>();
@@ -67,8 +78,10 @@ public final class Forward implements AutoCloseable {
                             case DenseWeights.Attention attention ->
                                     new GatedAttention(
                                             attention,
+                                            states.layout(),
                                             states.keyValues(fullLayer++),
                                             rotary,
+                                            schedule,
                                             config,
                                             workspace,
                                             compute);
@@ -89,7 +102,6 @@ public final class Forward implements AutoCloseable {
                                         combineTimeout,
                                         config,
                                         workspace,
-                                        times,
                                         compute)));
             }
             finalNorm = norm(dense.finalNorm());
@@ -106,9 +118,19 @@ public final class Forward implements AutoCloseable {
         return quantizesRows;
     }
 
-    /// Where the time has gone.
-    public ForwardTimes times() {
-        return times;
+    /// Bytes of the weights that every row meets: all dense ones but the LM head.
+    public long layerBytes() {
+        return layerBytes;
+    }
+
+    /// Bytes of the LM head, which only rows that sample meet.
+    public long headBytes() {
+        return head.weights().data().byteSize();
+    }
+
+    /// Where the time of steps goes, if it is asked to count.
+    public StageTimes times() {
+        return compute.times();
     }
 
     private RmsNorm norm(MemorySegment weight) {
@@ -129,19 +151,22 @@ public final class Forward implements AutoCloseable {
         MemorySegment normed = workspace.normed;
         MemorySegment branch = workspace.branch;
 
-        long sinceNanos = System.nanoTime();
+        compute.times().skip();
         rotary.turnTo(batch);
+        schedule.plan(batch);
         embedding.lookUp(batch, x);
+        compute.times().end(Stage.EMBEDDING);
         observer.tensor("embedding", -1, x, rows, hidden);
 
         for (DecoderLayer layer : layers) {
-            if (sinceNanos - deadlineNanos >= 0) {
+            if (System.nanoTime() - deadlineNanos >= 0) {
                 return Optional.of(
                         new Failure(
                                 ErrorCode.DEADLINE_EXCEEDED,
                                 "the step's time was over before layer=" + layer.index()));
             }
             layer.inputNorm().apply(x, normed, rows);
+            compute.times().end(Stage.NORMS);
             observer.tensor("mixer_input", layer.index(), normed, rows, hidden);
             switch (layer.mixer()) {
                 case GatedAttention attention -> attention.forward(batch, normed, branch);
@@ -150,9 +175,8 @@ public final class Forward implements AutoCloseable {
             observer.tensor("mixer_output", layer.index(), branch, rows, hidden);
             addInPlace(x, branch, rows);
 
-            long mixedNanos = System.nanoTime();
-            times.mixer(mixedNanos - sinceNanos);
             layer.postMixerNorm().apply(x, normed, rows);
+            compute.times().end(Stage.NORMS);
             observer.tensor("moe_input", layer.index(), normed, rows, hidden);
             Optional<Failure> failure =
                     layer.moe().forward(rows, normed, branch, observer, deadlineNanos);
@@ -161,12 +185,11 @@ public final class Forward implements AutoCloseable {
             }
             addInPlace(x, branch, rows);
             observer.tensor("output", layer.index(), x, rows, hidden);
-            sinceNanos = System.nanoTime();
-            times.mixture(sinceNanos - mixedNanos);
         }
 
+        compute.times().end(Stage.NORMS);
         computeLogits(batch, observer);
-        times.head(System.nanoTime() - sinceNanos);
+        compute.times().end(Stage.HEAD);
         return Optional.empty();
     }
 

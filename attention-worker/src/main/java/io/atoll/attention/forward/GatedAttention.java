@@ -1,33 +1,43 @@
 package io.atoll.attention.forward;
 
 import io.atoll.attention.forward.Projections.Projection;
-import io.atoll.attention.state.SequenceStates;
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvLayout;
 import io.atoll.model.config.TextConfig;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /// A full-attention layer's mixer (model spec B.3): projections, head norms and rotary embedding, softmax attention over the
 /// KV blocks, the output gate and the output projection.
 final class GatedAttention implements Mixer {
     private final DenseWeights.Attention weights;
+    private final KvLayout layout;
     private final MemorySegment keyValues;
     private final RotaryTable rotary;
+    private final AttentionSchedule schedule;
     private final TextConfig config;
     private final Workspace workspace;
     private final Compute compute;
     private final Projections inputs;
 
+    /// @param layout of the KV blocks
     /// @param keyValues this layer's memory of all KV blocks
+    /// @param rotary of the step that runs, as is `schedule`
     GatedAttention(
             DenseWeights.Attention weights,
+            KvLayout layout,
             MemorySegment keyValues,
             RotaryTable rotary,
+            AttentionSchedule schedule,
             TextConfig config,
             Workspace workspace,
             Compute compute) {
         this.weights = weights;
+        this.layout = layout;
         this.keyValues = keyValues;
         this.rotary = rotary;
+        this.schedule = schedule;
         this.config = config;
         this.workspace = workspace;
         this.compute = compute;
@@ -45,6 +55,7 @@ final class GatedAttention implements Mixer {
         int rows = batch.rows();
         int queryWidth = config.attentionHeads() * config.headDim();
         inputs.apply(x, rows);
+        compute.times().end(Stage.MIXER_PROJECTIONS);
         compute.splitRows(
                 rows,
                 2 * queryWidth,
@@ -55,10 +66,12 @@ final class GatedAttention implements Mixer {
                         store(batch, row);
                     }
                 });
-        attend(batch);
+        attend();
         compute.splitRows(rows, queryWidth, (begin, end) -> gate(begin, end - begin));
+        compute.times().end(Stage.ATTENTION);
         Projections.apply(
                 compute, workspace.quantized, weights.output(), workspace.attended, rows, out);
+        compute.times().end(Stage.MIXER_PROJECTIONS);
     }
 
     /// Norms the queries out of their places beside the gates, and the keys in place.
@@ -112,76 +125,104 @@ final class GatedAttention implements Mixer {
 
     /// Copies a row's keys and values to its place in the sequence's blocks.
     private void store(StepBatch batch, int row) {
-        int blockTokens = SequenceStates.BLOCK_TOKENS;
-        int position = batch.position(row);
-        long block = batch.partOf(row).state().blockTable().offset(position / blockTokens);
-        long headBytes = (long) config.headDim() * Float.BYTES;
-        int heads = config.keyValueHeads();
-        for (int head = 0; head < heads; head++) {
-            long from = ((long) row * heads + head) * headBytes;
-            long key = block + ((long) head * blockTokens + position % blockTokens) * headBytes;
-            long value = key + (long) heads * blockTokens * headBytes;
-            MemorySegment.copy(workspace.keys, from, keyValues, key, headBytes);
-            MemorySegment.copy(workspace.values, from, keyValues, value, headBytes);
-        }
+        int width = config.keyValueHeads() * config.headDim();
+        layout.store(
+                compute.kernels(),
+                Rows.from(workspace.keys, row, width),
+                Rows.from(workspace.values, row, width),
+                keyValues,
+                batch.partOf(row).state().blockTable().offsets(),
+                batch.position(row));
     }
 
-    /// Attention of each row over its sequence up to and with itself. A task takes every n-th item, since later rows of a
-    /// prompt have more to read.
-    private void attend(StepBatch batch) {
-        int keyValueHeads = config.keyValueHeads();
-        int group = config.queryHeadsPerKeyValueHead();
-        // Query heads of one key and value head stay together, to read it once, unless that leaves
-        // threads idle.
-        int pieces =
-                Math.clamp(compute.pool().threads() / (batch.rows() * keyValueHeads), 1, group);
-        int headsPerItem = (group + pieces - 1) / pieces;
-        int itemsPerGroup = (group + headsPerItem - 1) / headsPerItem;
-        int items = batch.rows() * keyValueHeads * itemsPerGroup;
-        long pairs = 0;
-        for (int row = 0; row < batch.rows(); row++) {
-            pairs += batch.position(row) + 1;
-        }
-        long work = 2 * pairs * config.attentionHeads() * config.headDim();
-        int tasks = compute.tasks(items, work);
+    /// Attention of each row over its sequence up to and with itself. A task takes every n-th piece.
+    private void attend() {
+        List<AttentionSchedule.Piece> pieces = schedule.pieces();
+        long work = 2 * schedule.cost() * config.headDim();
+        int tasks = compute.tasks(pieces.size(), work);
         compute.split(
                 tasks,
                 work,
                 (begin, end) -> {
                     for (int task = begin; task < end; task++) {
-                        for (int item = task; item < items; item += tasks) {
-                            int groupIndex = item / itemsPerGroup;
-                            int first = item % itemsPerGroup * headsPerItem;
-                            int base = groupIndex % keyValueHeads * group;
-                            attendHeads(
-                                    batch,
-                                    groupIndex / keyValueHeads,
-                                    base + first,
-                                    base + Math.min(first + headsPerItem, group),
-                                    workspace.attentionScratch(task));
+                        MemorySegment scratch = workspace.attentionScratch(task);
+                        for (int i = task; i < pieces.size(); i += tasks) {
+                            switch (pieces.get(i)) {
+                                case AttentionSchedule.Rows rows -> attendRows(rows, scratch);
+                                case AttentionSchedule.Span span -> attendSpan(span, scratch);
+                            }
                         }
                     }
                 });
+        if (!schedule.splitRows().isEmpty()) {
+            mergeSpans();
+        }
     }
 
-    private void attendHeads(
-            StepBatch batch, int row, int headBegin, int headEnd, MemorySegment scratch) {
-        int queryWidth = config.attentionHeads() * config.headDim();
+    private void attendRows(AttentionSchedule.Rows rows, MemorySegment scratch) {
+        int width = config.attentionHeads() * config.headDim();
         compute.kernels()
                 .attention(
-                        Rows.from(workspace.queries, row, queryWidth),
+                        Rows.from(workspace.queries, rows.row(), width),
+                        rows.rows(),
+                        layout,
                         keyValues,
-                        batch.partOf(row).state().blockTable().offsets(),
-                        SequenceStates.BLOCK_TOKENS,
-                        batch.position(row) + 1,
+                        rows.part().state().blockTable().offsets(),
+                        rows.length(),
                         config.attentionHeads(),
-                        config.keyValueHeads(),
-                        config.headDim(),
-                        (float) (1 / Math.sqrt(config.headDim())),
-                        Rows.from(workspace.attended, row, queryWidth),
+                        scale(),
+                        Rows.from(workspace.attended, rows.row(), width),
                         scratch,
-                        headBegin,
-                        headEnd);
+                        rows.headBegin(),
+                        rows.headEnd());
+    }
+
+    private void attendSpan(AttentionSchedule.Span span, MemorySegment scratch) {
+        int heads = config.attentionHeads();
+        compute.kernels()
+                .attentionSpan(
+                        Rows.from(workspace.queries, span.row(), heads * config.headDim()),
+                        layout,
+                        keyValues,
+                        span.part().state().blockTable().offsets(),
+                        span.length(),
+                        span.span(),
+                        heads,
+                        scale(),
+                        workspace.attentionPart(span.index()),
+                        scratch,
+                        span.headBegin(),
+                        span.headEnd());
+    }
+
+    private float scale() {
+        return (float) (1 / Math.sqrt(config.headDim()));
+    }
+
+    private void mergeSpans() {
+        List<AttentionSchedule.SplitRow> rows = schedule.splitRows();
+        int heads = config.attentionHeads();
+        compute.split(
+                rows.size() * heads,
+                (long) schedule.parts() * heads * config.headDim(),
+                (begin, end) -> {
+                    for (int item = begin; item < end; item++) {
+                        AttentionSchedule.SplitRow split = rows.get(item / heads);
+                        int head = item % heads;
+                        compute.kernels()
+                                .mergeSpans(
+                                        workspace.attentionPart(split.firstPart()),
+                                        split.spans(),
+                                        heads,
+                                        config.headDim(),
+                                        Rows.from(
+                                                workspace.attended,
+                                                split.row(),
+                                                heads * config.headDim()),
+                                        head,
+                                        head + 1);
+                    }
+                });
     }
 
     private void gate(int firstRow, int rows) {

@@ -1,7 +1,7 @@
 package io.atoll.attention.forward;
 
 import io.atoll.attention.forward.Projections.Projection;
-import io.atoll.kernels.Kernels;
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.model.config.TextConfig;
 import java.lang.foreign.MemorySegment;
 
@@ -41,38 +41,23 @@ final class GatedDeltaNet implements Mixer {
     public void forward(StepBatch batch, MemorySegment x, MemorySegment out) {
         int rows = batch.rows();
         inputs.apply(x, rows);
+        compute.times().end(Stage.MIXER_PROJECTIONS);
         computeGates(rows);
-        compute.splitHeads(batch, config.linearKeyHeads(), convolutionWork(), this::convolve);
-        compute.splitHeads(batch, config.linearValueHeads(), deltaRuleWork(), this::applyDeltaRule);
-        normAndGate(rows);
-        MemorySegment output = workspace.deltaOutput;
-        if (weights.outputHeads().isPresent()) {
-            reorderHeads(weights.outputHeads().get(), rows);
-            output = workspace.storedDeltaOutput;
-        }
-        Projections.apply(compute, workspace.quantized, weights.output(), output, rows, out);
-    }
-
-    /// Puts each head where the columns of the output projection expect it.
-    private void reorderHeads(int[] places, int rows) {
-        int width = config.linearValueDim();
-        long headBytes = (long) config.linearValueHeadDim() * Float.BYTES;
-        compute.splitRows(
-                rows,
-                width,
-                (begin, end) -> {
-                    for (int row = begin; row < end; row++) {
-                        long at = (long) row * width * Float.BYTES;
-                        for (int head = 0; head < places.length; head++) {
-                            MemorySegment.copy(
-                                    workspace.deltaOutput,
-                                    at + head * headBytes,
-                                    workspace.storedDeltaOutput,
-                                    at + places[head] * headBytes,
-                                    headBytes);
-                        }
-                    }
+        // What belongs to a key head stays with one thread, and its rows in that thread's cache.
+        compute.splitHeads(
+                batch,
+                config.linearKeyHeads(),
+                convolutionWork() + config.valueHeadsPerKeyHead() * deltaRuleWork(),
+                (part, headBegin, headEnd) -> {
+                    convolve(part, headBegin, headEnd);
+                    int valueHeads = config.valueHeadsPerKeyHead();
+                    applyDeltaRule(part, headBegin * valueHeads, headEnd * valueHeads);
+                    normAndGate(part, headBegin * valueHeads, headEnd * valueHeads);
                 });
+        compute.times().end(Stage.DELTA_RULE);
+        Projections.apply(
+                compute, workspace.quantized, weights.output(), workspace.deltaOutput, rows, out);
+        compute.times().end(Stage.MIXER_PROJECTIONS);
     }
 
     /// Multiply-adds of the channels that go with one key head: the taps, and about as much again for SiLU and norm.
@@ -154,7 +139,7 @@ final class GatedDeltaNet implements Mixer {
                         Rows.from(workspace.decay, part.firstRow(), heads),
                         Rows.from(workspace.beta, part.firstRow(), heads),
                         part.state().recurrent(linearLayer),
-                        Rows.from(workspace.deltaOutput, part.firstRow(), config.linearValueDim()),
+                        Rows.from(workspace.remembered, part.firstRow(), config.linearValueDim()),
                         part.rows(),
                         config.linearKeyHeads(),
                         heads,
@@ -164,23 +149,34 @@ final class GatedDeltaNet implements Mixer {
                         headEnd);
     }
 
-    private void normAndGate(int rows) {
-        Kernels kernels = compute.kernels();
+    /// Norms and gates the delta rule's outputs, each head to where the output projection expects it.
+    private void normAndGate(StepBatch.Part part, int headBegin, int headEnd) {
+        if (weights.outputHeads().isEmpty()) {
+            normAndGate(part, headBegin, headEnd, headBegin);
+            return;
+        }
+        int[] places = weights.outputHeads().get();
+        for (int head = headBegin; head < headEnd; head++) {
+            normAndGate(part, head, head + 1, places[head]);
+        }
+    }
+
+    private void normAndGate(StepBatch.Part part, int headBegin, int headEnd, int place) {
         int width = config.linearValueDim();
-        int heads = config.linearValueHeads();
-        compute.splitRows(
-                rows,
-                width,
-                (begin, end) -> {
-                    MemorySegment output = Rows.from(workspace.deltaOutput, begin, width);
-                    kernels.gatedRmsNorm(
-                            output,
-                            Rows.from(workspace.outputGate, begin, width),
-                            weights.norm(),
-                            config.rmsNormEps(),
-                            output,
-                            (end - begin) * heads,
-                            config.linearValueHeadDim());
-                });
+        int headDim = config.linearValueHeadDim();
+        compute.kernels()
+                .gatedRmsNorm(
+                        Rows.from(
+                                workspace.remembered, part.firstRow(), width, headBegin * headDim),
+                        Rows.from(
+                                workspace.outputGate, part.firstRow(), width, headBegin * headDim),
+                        width,
+                        weights.norm(),
+                        config.rmsNormEps(),
+                        Rows.from(workspace.deltaOutput, part.firstRow(), width, place * headDim),
+                        width,
+                        part.rows(),
+                        headEnd - headBegin,
+                        headDim);
     }
 }

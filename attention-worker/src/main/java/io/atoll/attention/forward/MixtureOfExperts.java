@@ -1,6 +1,7 @@
 package io.atoll.attention.forward;
 
 import io.atoll.attention.forward.Projections.Projection;
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.config.TextConfig;
@@ -18,7 +19,6 @@ final class MixtureOfExperts {
     private final long combineTimeoutNanos;
     private final TextConfig config;
     private final Workspace workspace;
-    private final ForwardTimes times;
     private final Compute compute;
     private final DenseWeights.Layer weights;
     private final Projections sharedInputs;
@@ -31,7 +31,6 @@ final class MixtureOfExperts {
             Duration combineTimeout,
             TextConfig config,
             Workspace workspace,
-            ForwardTimes times,
             Compute compute) {
         this.layer = layer;
         this.weights = weights;
@@ -39,7 +38,6 @@ final class MixtureOfExperts {
         this.combineTimeoutNanos = combineTimeout.toNanos();
         this.config = config;
         this.workspace = workspace;
-        this.times = times;
         this.compute = compute;
         sharedInputs =
                 new Projections(
@@ -60,8 +58,8 @@ final class MixtureOfExperts {
             ForwardObserver observer,
             long deadlineNanos) {
         route(rows, x, observer);
+        compute.times().end(Stage.ROUTER);
         long routeBytes = (long) rows * config.expertsPerToken() * Integer.BYTES;
-        long routedNanos = System.nanoTime();
         RoutedExperts.Dispatch dispatch =
                 experts.dispatch(
                         layer,
@@ -69,14 +67,14 @@ final class MixtureOfExperts {
                         x,
                         workspace.expertIds.asSlice(0, routeBytes),
                         workspace.expertWeights.asSlice(0, routeBytes),
-                        earlier(deadlineNanos, routedNanos + combineTimeoutNanos));
-        long sentNanos = System.nanoTime();
+                        earlier(deadlineNanos, System.nanoTime() + combineTimeoutNanos));
 
+        compute.times().end(Stage.ROUTED_EXPERTS);
         computeShared(rows, x);
+        compute.times().end(Stage.SHARED_EXPERT);
 
-        long sharedNanos = System.nanoTime();
         Optional<Failure> failure = dispatch.combine(out);
-        times.experts(System.nanoTime() - sharedNanos + sentNanos - routedNanos);
+        compute.times().end(Stage.ROUTED_EXPERTS);
         if (failure.isPresent()) {
             return failure;
         }
@@ -87,6 +85,7 @@ final class MixtureOfExperts {
             observer.tensor("shared_output", layer, x, rows, config.hiddenSize());
         }
         addShared(rows, out);
+        compute.times().end(Stage.SHARED_EXPERT);
         return Optional.empty();
     }
 

@@ -1,5 +1,6 @@
 package io.atoll.attention.forward;
 
+import io.atoll.attention.state.LazyMemory;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.config.TextConfig;
 import java.lang.foreign.Arena;
@@ -40,11 +41,11 @@ final class Workspace {
     final MemorySegment beta;
     final MemorySegment decay;
 
-    /// `[R, valueDim]`.
-    final MemorySegment deltaOutput;
+    /// `[R, valueDim]`: what the delta rule reads out of its state.
+    final MemorySegment remembered;
 
-    /// `[R, valueDim]`: the same with its heads in the order in which a file has them.
-    final MemorySegment storedDeltaOutput;
+    /// `[R, valueDim]`: the same, normed and gated, with the heads in the order in which the output projection has them.
+    final MemorySegment deltaOutput;
 
     // Full attention.
 
@@ -65,6 +66,8 @@ final class Workspace {
 
     private final MemorySegment attentionScratch; // [tasks, scratchBytes]
     private final long scratchBytes;
+    private final MemorySegment attentionParts; // [parts, partBytes], of spans
+    private final long partBytes;
 
     // Mixture of experts.
 
@@ -94,7 +97,14 @@ final class Workspace {
 
     /// @param maxRows R
     /// @param tasks most tasks that run attention at once
-    Workspace(TextConfig config, int maxRows, int maxLogitRows, int tasks, Arena arena) {
+    /// @param attentionParts most parts of spans in a step
+    Workspace(
+            TextConfig config,
+            int maxRows,
+            int maxLogitRows,
+            int tasks,
+            int attentionParts,
+            Arena arena) {
         int hidden = config.hiddenSize();
         x = floats(arena, maxRows, hidden);
         normed = floats(arena, maxRows, hidden);
@@ -108,7 +118,7 @@ final class Workspace {
         beta = floats(arena, maxRows, config.linearValueHeads());
         decay = floats(arena, maxRows, config.linearValueHeads());
         deltaOutput = floats(arena, maxRows, config.linearValueDim());
-        storedDeltaOutput = floats(arena, maxRows, config.linearValueDim());
+        remembered = floats(arena, maxRows, config.linearValueDim());
 
         int queryWidth = config.attentionHeads() * config.headDim();
         int keyWidth = config.keyValueHeads() * config.headDim();
@@ -117,10 +127,12 @@ final class Workspace {
         keys = floats(arena, maxRows, keyWidth);
         values = floats(arena, maxRows, keyWidth);
         attended = floats(arena, maxRows, queryWidth);
-        long scratchFloats = Kernels.ATTENTION_SEGMENT + 2L * config.headDim();
         // Tasks of different threads keep to their own cache lines.
-        scratchBytes = (scratchFloats * Float.BYTES + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        scratchBytes = align(Kernels.attentionScratch(config.headDim()) * Float.BYTES);
         attentionScratch = arena.allocate(tasks * scratchBytes, ALIGNMENT);
+        partBytes = Kernels.attentionPart(config.attentionHeads(), config.headDim()) * Float.BYTES;
+        this.attentionParts =
+                LazyMemory.allocate(attentionParts * partBytes, "parts of attention", arena);
 
         int inner = config.sharedExpertIntermediateSize();
         routerLogits = floats(arena, maxRows, config.experts());
@@ -141,6 +153,15 @@ final class Workspace {
     /// Scratch of one attention task.
     MemorySegment attentionScratch(int task) {
         return attentionScratch.asSlice(task * scratchBytes, scratchBytes);
+    }
+
+    /// The parts of spans from this one on.
+    MemorySegment attentionPart(int index) {
+        return attentionParts.asSlice(index * partBytes);
+    }
+
+    private static long align(long bytes) {
+        return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
     private static MemorySegment floats(Arena arena, int rows, int width) {

@@ -1,10 +1,14 @@
 package io.atoll.attention.sampling;
 
 import io.atoll.attention.step.SamplingParameters;
+import io.atoll.attention.step.TokenLogprob;
 import io.atoll.kernels.scalar.ScalarMath;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 
 /// Chooses a token from one row of logits.
 ///
@@ -48,8 +52,13 @@ public final class Sampler {
     ///
     /// @param row f32, at least `vocabularySize` logits
     /// @param counts the sequence's tokens before `position`
+    /// @param top how many of the most likely tokens to report
     public Choice choose(
-            MemorySegment row, SamplingParameters parameters, TokenCounts counts, int position) {
+            MemorySegment row,
+            SamplingParameters parameters,
+            TokenCounts counts,
+            int position,
+            int top) {
         MemorySegment.copy(row, ValueLayout.JAVA_FLOAT, 0, logits, 0, vocabularySize);
         for (int i = 0; i < vocabularySize; i++) {
             if (!(Math.abs(logits[i]) <= Float.MAX_VALUE)) {
@@ -57,10 +66,43 @@ public final class Sampler {
             }
         }
         double logSum = logSumExp(logits[largest()]);
+        List<TokenLogprob> likely = mostLikely(top, logSum);
+        bias(parameters.logitBias());
         counts.penalise(logits, parameters);
         int token = parameters.temperature() == 0 ? largest() : draw(parameters, position);
         float logit = row.getAtIndex(ValueLayout.JAVA_FLOAT, token);
-        return new Choice.Chosen(token, (float) (logit - logSum));
+        return new Choice.Chosen(token, (float) (logit - logSum), likely);
+    }
+
+    /// The tokens with the largest logits, by the ranking of this class.
+    private List<TokenLogprob> mostLikely(int wanted, double logSum) {
+        int kept = 0; // ranked[0..kept) are the best so far, ascending keys
+        for (int i = 0; wanted > 0 && i < vocabularySize; i++) {
+            if (kept == wanted && logits[i] <= logits[(int) ranked[kept - 1]]) {
+                continue;
+            }
+            int at = kept == wanted ? kept - 1 : kept++;
+            long key = key(i);
+            for (; at > 0 && ranked[at - 1] > key; at--) {
+                ranked[at] = ranked[at - 1];
+            }
+            ranked[at] = key;
+        }
+        List<TokenLogprob> likely = new ArrayList<>(kept);
+        for (int i = 0; i < kept; i++) {
+            int token = (int) ranked[i];
+            likely.add(new TokenLogprob(token, (float) (logits[token] - logSum)));
+        }
+        return likely;
+    }
+
+    private void bias(Map<Integer, Float> biases) {
+        biases.forEach(
+                (token, bias) -> {
+                    if (token >= 0 && token < vocabularySize) {
+                        logits[token] += bias;
+                    }
+                });
     }
 
     private int draw(SamplingParameters parameters, int position) {

@@ -1,13 +1,14 @@
 package io.atoll.attention.state;
 
+import io.atoll.kernels.KvLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /// All KV blocks of one worker. Owns the memory: `close()` frees every block.
 ///
 /// A block holds `blockTokens` positions of one sequence **in every full-attention layer**: block `b` lies at the same
-/// offset in each layer's memory, so a sequence needs one table of offsets for all layers. In a layer it is `[2, kvHeads,
-/// blockTokens, headDim]` f32, keys before values, as the attention kernel reads it.
+/// offset in each layer's memory, so a sequence needs one table of offsets for all layers. In a layer it is what
+/// [KvLayout] says, as the attention kernel reads it.
 ///
 /// A block can have several holders, sequences and checkpoints that begin with the same tokens; it is free when the last has let
 /// go. Nobody writes to a position that another holder knows of.
@@ -24,10 +25,11 @@ final class KvBlockPool implements AutoCloseable {
     private final int[] users; // of each block: the holders that are in use
     private int used; // blocks with a user
 
-    KvBlockPool(StateShape shape, int blocks, int blockTokens) {
-        this.blockTokens = blockTokens;
-        blockBytes = shape.keyValueBytes(blockTokens);
-        layers = new MemorySegment[shape.fullLayers()];
+    /// @param fullLayers layers with keys and values
+    KvBlockPool(KvLayout layout, int fullLayers, int blocks) {
+        this.blockTokens = layout.blockTokens();
+        blockBytes = layout.blockBytes();
+        layers = new MemorySegment[fullLayers];
         try {
             for (int i = 0; i < layers.length; i++) {
                 layers[i] = LazyMemory.allocate(blocks * blockBytes, "KV blocks", arena);

@@ -11,7 +11,7 @@ import java.lang.invoke.MethodHandle;
 ///
 /// [Arena#allocate] writes its zeros at once, so a pool for many long sequences would take its whole size at start; most of
 /// it may never be used.
-final class LazyMemory {
+public final class LazyMemory {
     private static final int PROT_READ_WRITE = 1 | 2;
     private static final int MAP_PRIVATE_ANONYMOUS = 2 | 0x20;
 
@@ -38,7 +38,7 @@ final class LazyMemory {
     /// Page-aligned zeros, given back when `arena` closes.
     ///
     /// @throws OutOfMemoryError if the operating system refuses: more than the machine could ever hold
-    static MemorySegment allocate(long bytes, String purpose, Arena arena) {
+    public static MemorySegment allocate(long bytes, String purpose, Arena arena) {
         if (bytes == 0) {
             return MemorySegment.NULL;
         }

@@ -1,6 +1,7 @@
 package io.atoll.attention.state;
 
-import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
+import io.atoll.kernels.KvLayout;
 import io.atoll.model.config.LayerType;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
@@ -21,6 +22,7 @@ public final class SequenceStates implements AutoCloseable {
 
     private final Arena arena = Arena.ofShared();
     private final StateShape shape;
+    private final KvLayout layout;
     private final KvBlockPool blocks;
     private final RecurrentStatePool recurrentStates;
     private final MemorySegment tables; // int64 [slots, tableEntries]
@@ -38,23 +40,22 @@ public final class SequenceStates implements AutoCloseable {
     /// @param capacityTokens positions of all sequences and checkpoints together; rounded up to whole blocks
     public SequenceStates(
             TextConfig config,
+            KvFormat kvFormat,
             int maxSequences,
             int maxCheckpoints,
             int maxSequenceTokens,
             long capacityTokens) {
-        if (Kernels.ATTENTION_SEGMENT % BLOCK_TOKENS != 0) {
-            throw new IllegalStateException("a block must divide the attention segment");
-        }
-        this.maxSequences = maxSequences;
         this.maxCheckpoints = maxCheckpoints;
         shape = new StateShape(config);
+        layout = new KvLayout(kvFormat, config.keyValueHeads(), BLOCK_TOKENS, config.headDim());
+        this.maxSequences = maxSequences;
         long blockCount = (capacityTokens + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
         if (blockCount <= 0 || blockCount > Integer.MAX_VALUE) {
             throw new IllegalArgumentException(
                     "KV capacity out of range: " + capacityTokens + " tokens");
         }
         int slots = Math.addExact(maxSequences, maxCheckpoints);
-        blocks = new KvBlockPool(shape, (int) blockCount, BLOCK_TOKENS);
+        blocks = new KvBlockPool(layout, shape.fullLayers(), (int) blockCount);
         recurrentStates = new RecurrentStatePool(shape, slots);
         tableEntries = blocks.blocksFor(maxSequenceTokens);
         tables = LazyMemory.allocate(slots * tableEntries * Long.BYTES, "block tables", arena);
@@ -267,26 +268,18 @@ public final class SequenceStates implements AutoCloseable {
 
     private void showKeyValues(
             SequenceState state, int layer, int fullLayer, ForwardObserver observer) {
-        int heads = shape.config().keyValueHeads();
-        long headBytes = (long) shape.config().headDim() * Float.BYTES;
+        int heads = layout.kvHeads();
+        long rowBytes = (long) heads * layout.headDim() * Float.BYTES;
         try (Arena copies = Arena.ofConfined()) {
-            long rowBytes = heads * headBytes;
             MemorySegment keys = copies.allocate(state.position() * rowBytes, Float.BYTES);
             MemorySegment values = copies.allocate(state.position() * rowBytes, Float.BYTES);
+            MemorySegment offsets = state.blockTable().offsets();
             for (int position = 0; position < state.position(); position++) {
-                long block = state.blockTable().offset(position / BLOCK_TOKENS);
-                for (int head = 0; head < heads; head++) {
-                    long at =
-                            block
-                                    + ((long) head * BLOCK_TOKENS + position % BLOCK_TOKENS)
-                                            * headBytes;
-                    long to = position * rowBytes + head * headBytes;
-                    MemorySegment.copy(keyValues(fullLayer), at, keys, to, headBytes);
-                    at += BLOCK_TOKENS * rowBytes;
-                    MemorySegment.copy(keyValues(fullLayer), at, values, to, headBytes);
-                }
+                MemorySegment key = keys.asSlice(position * rowBytes, rowBytes);
+                MemorySegment value = values.asSlice(position * rowBytes, rowBytes);
+                layout.load(keyValues(fullLayer), offsets, position, key, value);
             }
-            int width = heads * shape.config().headDim();
+            int width = heads * layout.headDim();
             observer.tensor("k", layer, keys, state.position(), width);
             observer.tensor("v", layer, values, state.position(), width);
         }
@@ -315,6 +308,21 @@ public final class SequenceStates implements AutoCloseable {
     /// Checkpoints that were given up.
     public long checkpointEvictions() {
         return checkpointEvictions;
+    }
+
+    /// How keys and values lie in their blocks.
+    public KvLayout layout() {
+        return layout;
+    }
+
+    /// Positions that all blocks hold together.
+    public long capacityTokens() {
+        return (long) blocks.blocks() * BLOCK_TOKENS;
+    }
+
+    /// Sequences that can be open at once.
+    public int maxSequences() {
+        return maxSequences;
     }
 
     /// Blocks that neither a sequence nor a checkpoint holds.

@@ -18,11 +18,6 @@ record StateShape(TextConfig config) {
         return config.layerCount() - fullLayers();
     }
 
-    /// Bytes of one layer's keys and values of `tokens` positions.
-    long keyValueBytes(int tokens) {
-        return 2L * config.keyValueHeads() * tokens * config.headDim() * Float.BYTES;
-    }
-
     /// Bytes of one layer's recurrent state `[valueHeads, keyDim, valueDim]`.
     long recurrentBytes() {
         return (long) config.linearValueDim() * config.linearKeyHeadDim() * Float.BYTES;

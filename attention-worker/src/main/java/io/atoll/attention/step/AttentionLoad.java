@@ -21,7 +21,7 @@ public record AttentionLoad(
         StepTimes stepTimes) {
     /// Nanoseconds of all steps together.
     ///
-    /// @param mixer norms, attention and Gated DeltaNet
+    /// @param mixer embedding, norms, attention and Gated DeltaNet
     /// @param shared router and shared experts
     /// @param experts routed experts: computing them here, or waiting for those who do
     /// @param head final norm and logits

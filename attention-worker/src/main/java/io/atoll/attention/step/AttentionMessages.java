@@ -6,6 +6,7 @@ import io.atoll.proto.v1.AttentionFailure;
 import io.atoll.proto.v1.AttentionInfo;
 import io.atoll.proto.v1.ExpertWorkerState;
 import io.atoll.proto.v1.ExpertWorkers;
+import io.atoll.proto.v1.LikelyToken;
 import io.atoll.proto.v1.OpenSequence;
 import io.atoll.proto.v1.SampledToken;
 import io.atoll.proto.v1.Sampling;
@@ -41,7 +42,9 @@ final class AttentionMessages {
                                 .setPresencePenalty(sampling.presencePenalty())
                                 .setFrequencyPenalty(sampling.frequencyPenalty())
                                 .setRepetitionPenalty(sampling.repetitionPenalty())
-                                .setSeed(sampling.seed()))
+                                .setSeed(sampling.seed())
+                                .putAllLogitBias(sampling.logitBias()))
+                .setTopLogprobs(options.topLogprobs())
                 .addAllTokens(list(tokens))
                 .build();
     }
@@ -71,7 +74,9 @@ final class AttentionMessages {
                         sampling.getPresencePenalty(),
                         sampling.getFrequencyPenalty(),
                         sampling.getRepetitionPenalty(),
-                        sampling.getSeed()));
+                        sampling.getSeed(),
+                        sampling.getLogitBiasMap()),
+                open.getTopLogprobs());
     }
 
     static StepRequest step(StepPlan plan) {
@@ -114,7 +119,9 @@ final class AttentionMessages {
                     SampledToken.newBuilder()
                             .setSequenceId(token.sequenceId())
                             .setToken(token.token())
-                            .setLogprob(token.logprob()));
+                            .setLogprob(token.logprob())
+                            .addAllTop(
+                                    token.top().stream().map(AttentionMessages::likely).toList()));
         }
         return reply.build();
     }
@@ -126,8 +133,19 @@ final class AttentionMessages {
                                 new StepOutcome.Sampled(
                                         token.getSequenceId(),
                                         token.getToken(),
-                                        token.getLogprob()))
+                                        token.getLogprob(),
+                                        token.getTopList().stream()
+                                                .map(AttentionMessages::likely)
+                                                .toList()))
                 .toList();
+    }
+
+    private static LikelyToken likely(TokenLogprob token) {
+        return LikelyToken.newBuilder().setToken(token.token()).setLogprob(token.logprob()).build();
+    }
+
+    private static TokenLogprob likely(LikelyToken token) {
+        return new TokenLogprob(token.getToken(), token.getLogprob());
     }
 
     static ExpertWorkers expertWorkers(List<ExpertWorkerStatus> workers) {

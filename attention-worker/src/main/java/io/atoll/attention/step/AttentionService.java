@@ -273,7 +273,7 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
                     List<Sampled> ours = new ArrayList<>(sampled.size());
                     for (Sampled token : sampled) {
                         long id = sessionSequences.get(token.sequenceId());
-                        ours.add(new Sampled(id, token.token(), token.logprob()));
+                        ours.add(new Sampled(id, token.token(), token.logprob(), token.top()));
                     }
                     yield Optional.of(
                             AttentionReply.newBuilder().setStep(AttentionMessages.reply(ours)));

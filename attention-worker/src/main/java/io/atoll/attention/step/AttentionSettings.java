@@ -1,5 +1,6 @@
 package io.atoll.attention.step;
 
+import io.atoll.kernels.KvFormat;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -11,6 +12,7 @@ import java.util.Optional;
 ///     0 keeps none
 /// @param maxSequenceTokens longest sequence; the model's own limit if that is shorter
 /// @param kvCapacityTokens positions whose keys and values fit, all sequences and checkpoints together
+/// @param kvFormat how keys and values are kept
 /// @param threads compute threads, the calling one included
 /// @param kernels kernel family, or empty for the best that runs here
 /// @param combineTimeout longest wait for the expert replies of one layer
@@ -20,6 +22,7 @@ public record AttentionSettings(
         int maxCheckpoints,
         int maxSequenceTokens,
         long kvCapacityTokens,
+        KvFormat kvFormat,
         int threads,
         Optional<String> kernels,
         Duration combineTimeout) {
@@ -47,6 +50,7 @@ public record AttentionSettings(
                 16,
                 32 * 1024,
                 128 * 1024,
+                KvFormat.BF16,
                 Runtime.getRuntime().availableProcessors(),
                 Optional.empty(),
                 Duration.ofSeconds(10));

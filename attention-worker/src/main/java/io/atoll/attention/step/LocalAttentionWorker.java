@@ -2,7 +2,8 @@ package io.atoll.attention.step;
 
 import io.atoll.attention.forward.Compute;
 import io.atoll.attention.forward.Forward;
-import io.atoll.attention.forward.ForwardTimes;
+import io.atoll.attention.forward.StageTimes;
+import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.forward.StepBatch;
 import io.atoll.attention.forward.StepBatch.Logits;
 import io.atoll.attention.moe.RoutedExperts;
@@ -49,7 +50,6 @@ public final class LocalAttentionWorker implements AttentionWorker {
     private final AtomicBoolean busy = new AtomicBoolean();
     private volatile boolean closed;
     private volatile AttentionLoad load = AttentionLoad.NONE;
-    private long samplingNanos;
 
     /// @param weights of the model; their configuration decides the shapes and the rotary embedding
     /// @param modelDigest identifies the checkpoint to others
@@ -91,6 +91,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
         states =
                 new SequenceStates(
                         config,
+                        settings.kvFormat(),
                         settings.maxSequences(),
                         settings.maxCheckpoints(),
                         info.maxSequenceTokens(),
@@ -109,6 +110,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
             states.close();
             throw e;
         }
+        forward.times().start(); // a few microseconds a step
         publishLoad();
     }
 
@@ -156,6 +158,21 @@ public final class LocalAttentionWorker implements AttentionWorker {
     /// Whether some dense weights are packed in integers, so that rows are rounded to int8 where they meet them.
     public boolean quantizesRows() {
         return forward.quantizesRows();
+    }
+
+    /// Bytes of the dense weights that every row meets, without the LM head.
+    public long layerBytes() {
+        return forward.layerBytes();
+    }
+
+    /// Bytes of the LM head, which a step reads if it samples.
+    public long headBytes() {
+        return forward.headBytes();
+    }
+
+    /// Where the time of steps goes, if it is asked to count.
+    public StageTimes times() {
+        return forward.times();
     }
 
     @Override
@@ -326,9 +343,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
                 draws.add(new Draw(rows.sequenceId(), sequence, lastLogitRow));
             }
         }
-        long computedNanos = System.nanoTime();
         StepOutcome outcome = sample(draws);
-        samplingNanos += System.nanoTime() - computedNanos;
         if (outcome instanceof StepOutcome.Completed) {
             for (SequenceRows rows : plan.sequences()) {
                 Sequence sequence = sequences.get(rows.sequenceId());
@@ -338,6 +353,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
                 }
             }
         }
+        forward.times().end(Stage.SAMPLING);
         return outcome;
     }
 
@@ -357,15 +373,16 @@ public final class LocalAttentionWorker implements AttentionWorker {
                                         forward.logits(draw.logitRow()),
                                         draw.sequence().options.sampling(),
                                         draw.sequence().counts,
-                                        draw.sequence().state.position());
+                                        draw.sequence().state.position(),
+                                        draw.sequence().options.topLogprobs());
                     }
                 });
         List<StepOutcome.Sampled> sampled = new ArrayList<>(choices.length);
         for (int i = 0; i < choices.length; i++) {
             long id = draws.get(i).sequenceId();
             switch (choices[i]) {
-                case Choice.Chosen(int token, float logprob) ->
-                        sampled.add(new StepOutcome.Sampled(id, token, logprob));
+                case Choice.Chosen(int token, float logprob, var top) ->
+                        sampled.add(new StepOutcome.Sampled(id, token, logprob, top));
                 case Choice.NotFinite(int token, float logit) -> {
                     return new StepOutcome.Failed(
                             new Failure(
@@ -427,7 +444,13 @@ public final class LocalAttentionWorker implements AttentionWorker {
 
     /// Others see the numbers as they are between two calls.
     private void publishLoad() {
-        ForwardTimes times = forward.times();
+        Map<Stage, Long> times = forward.times().nanos();
+        long mixer =
+                times.get(Stage.EMBEDDING)
+                        + times.get(Stage.NORMS)
+                        + times.get(Stage.MIXER_PROJECTIONS)
+                        + times.get(Stage.ATTENTION)
+                        + times.get(Stage.DELTA_RULE);
         load =
                 new AttentionLoad(
                         states.blocks(),
@@ -438,11 +461,11 @@ public final class LocalAttentionWorker implements AttentionWorker {
                         states.checkpointHits(),
                         states.checkpointEvictions(),
                         new AttentionLoad.StepTimes(
-                                times.mixerNanos(),
-                                times.sharedNanos(),
-                                times.expertsNanos(),
-                                times.headNanos(),
-                                samplingNanos));
+                                mixer,
+                                times.get(Stage.ROUTER) + times.get(Stage.SHARED_EXPERT),
+                                times.get(Stage.ROUTED_EXPERTS),
+                                times.get(Stage.HEAD),
+                                times.get(Stage.SAMPLING)));
     }
 
     @Override

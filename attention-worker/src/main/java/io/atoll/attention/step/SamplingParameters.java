@@ -1,6 +1,8 @@
 package io.atoll.attention.step;
 
-/// How a token is chosen from the logits. The order is: penalties, temperature, top-k, top-p, min-p, draw.
+import java.util.Map;
+
+/// How a token is chosen from the logits. The order is: bias, penalties, temperature, top-k, top-p, min-p, draw.
 ///
 /// @param temperature 0 is greedy: the largest logit, the lower id on a tie
 /// @param topK keep this many largest; 0 keeps all
@@ -10,6 +12,7 @@ package io.atoll.attention.step;
 /// @param frequencyPenalty subtracted once for each time it is in the output
 /// @param repetitionPenalty divides a positive and multiplies a negative logit of a token in prompt or output; 1 is off
 /// @param seed with the position, all that a draw depends on
+/// @param logitBias added to the logits of these tokens
 public record SamplingParameters(
         float temperature,
         int topK,
@@ -18,7 +21,8 @@ public record SamplingParameters(
         float presencePenalty,
         float frequencyPenalty,
         float repetitionPenalty,
-        long seed) {
+        long seed,
+        Map<Integer, Float> logitBias) {
     public static final SamplingParameters GREEDY = new SamplingParameters(0, 0, 1, 0, 0, 0, 1, 0);
 
     public SamplingParameters {
@@ -31,6 +35,44 @@ public record SamplingParameters(
         if (topK < 0) {
             throw new IllegalArgumentException("topK must not be negative: " + topK);
         }
+        logitBias = Map.copyOf(logitBias);
+        logitBias.forEach((token, bias) -> requireRange("bias of token " + token, bias, -100, 100));
+    }
+
+    /// Parameters without a bias.
+    public SamplingParameters(
+            float temperature,
+            int topK,
+            float topP,
+            float minP,
+            float presencePenalty,
+            float frequencyPenalty,
+            float repetitionPenalty,
+            long seed) {
+        this(
+                temperature,
+                topK,
+                topP,
+                minP,
+                presencePenalty,
+                frequencyPenalty,
+                repetitionPenalty,
+                seed,
+                Map.of());
+    }
+
+    /// The same with another seed.
+    public SamplingParameters withSeed(long other) {
+        return new SamplingParameters(
+                temperature,
+                topK,
+                topP,
+                minP,
+                presencePenalty,
+                frequencyPenalty,
+                repetitionPenalty,
+                other,
+                logitBias);
     }
 
     private static void requireRange(String name, float value, float low, float high) {

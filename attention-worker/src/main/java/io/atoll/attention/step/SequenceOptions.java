@@ -5,11 +5,24 @@ package io.atoll.attention.step;
 /// @param promptTokens the first tokens that are the prompt; the penalties tell them from the output
 /// @param maxTokens longest the sequence can become, prompt and output together
 /// @param sampling how its tokens are chosen
-public record SequenceOptions(int promptTokens, int maxTokens, SamplingParameters sampling) {
+/// @param topLogprobs how many of the most likely tokens to report with each chosen one
+public record SequenceOptions(
+        int promptTokens, int maxTokens, SamplingParameters sampling, int topLogprobs) {
+    public static final int MAX_TOP_LOGPROBS = 20;
+
     public SequenceOptions {
         if (promptTokens <= 0 || maxTokens < promptTokens) {
             throw new IllegalArgumentException(
                     "need 0 < promptTokens <= maxTokens: " + promptTokens + ", " + maxTokens);
         }
+        if (topLogprobs < 0 || topLogprobs > MAX_TOP_LOGPROBS) {
+            throw new IllegalArgumentException(
+                    "topLogprobs must be from 0 to " + MAX_TOP_LOGPROBS + ": " + topLogprobs);
+        }
+    }
+
+    /// Options without likely tokens.
+    public SequenceOptions(int promptTokens, int maxTokens, SamplingParameters sampling) {
+        this(promptTokens, maxTokens, sampling, 0);
     }
 }

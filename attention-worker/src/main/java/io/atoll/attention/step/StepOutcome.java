@@ -20,5 +20,10 @@ public sealed interface StepOutcome {
     /// A chosen token.
     ///
     /// @param logprob natural log of its probability under the unmodified logits
-    record Sampled(long sequenceId, int token, float logprob) {}
+    /// @param top the most likely tokens, the likeliest first; as many as the sequence asked for
+    record Sampled(long sequenceId, int token, float logprob, List<TokenLogprob> top) {
+        public Sampled {
+            top = List.copyOf(top);
+        }
+    }
 }

@@ -7,6 +7,7 @@ import io.atoll.attention.DemoModel;
 import io.atoll.attention.forward.StepBatch.Logits;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.attention.state.SequenceStates.Reservation;
+import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.scalar.ScalarKernels;
 import java.util.ArrayList;
@@ -48,7 +49,13 @@ class ComputeTest {
     void everyHeadOfEverySequenceIsRunOnce(int threads) {
         try (ComputePool pool = new ComputePool(threads);
                 SequenceStates states =
-                        new SequenceStates(DemoModel.directory().config().text(), 5, 0, 32, 160)) {
+                        new SequenceStates(
+                                DemoModel.directory().config().text(),
+                                KvFormat.BF16,
+                                5,
+                                0,
+                                32,
+                                160)) {
             Compute compute = new Compute(new ScalarKernels(), pool);
             List<StepBatch.Piece> pieces = new ArrayList<>();
             for (int i = 1; i <= 5; i++) {

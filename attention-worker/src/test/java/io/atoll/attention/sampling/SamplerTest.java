@@ -5,12 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.attention.step.SamplingParameters;
+import io.atoll.attention.step.TokenLogprob;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
@@ -46,7 +48,7 @@ class SamplerTest {
             int position) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment row = arena.allocateFrom(ValueLayout.JAVA_FLOAT, logits);
-            return new Sampler(vocabulary).choose(row, parameters, counts, position);
+            return new Sampler(vocabulary).choose(row, parameters, counts, position, 0);
         }
     }
 
@@ -64,7 +66,11 @@ class SamplerTest {
                 tokens.add(
                         token(
                                 sampler.choose(
-                                        row, parameters, new TokenCounts(parameters), position)));
+                                        row,
+                                        parameters,
+                                        new TokenCounts(parameters),
+                                        position,
+                                        0)));
             }
         }
         return tokens;
@@ -99,6 +105,63 @@ class SamplerTest {
                             Choice.Chosen.class, choose(logits, 3, parameters, counts, position));
             assertEquals(Math.log(Math.exp(chosen.token() + 1) / sum), chosen.logprob(), 1e-6);
         }
+    }
+
+    private static Choice.Chosen chooseWithTop(
+            float[] logits, int vocabulary, SamplingParameters parameters, int top) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment row = arena.allocateFrom(ValueLayout.JAVA_FLOAT, logits);
+            return assertInstanceOf(
+                    Choice.Chosen.class,
+                    new Sampler(vocabulary)
+                            .choose(row, parameters, new TokenCounts(parameters), 0, top));
+        }
+    }
+
+    private static SamplingParameters biased(Map<Integer, Float> bias) {
+        return new SamplingParameters(0, 0, 1, 0, 0, 0, 1, 0, bias);
+    }
+
+    @Test
+    void mostLikelyTokensAreThoseASortFinds() {
+        for (int round = 0; round < 50; round++) {
+            float[] logits = new float[1 + random.nextInt(200)];
+            for (int i = 0; i < logits.length; i++) {
+                logits[i] = random.nextInt(30); // with ties
+            }
+            int top = random.nextInt(21);
+            List<Integer> expected =
+                    IntStream.range(0, logits.length)
+                            .boxed()
+                            .sorted(
+                                    Comparator.comparing((Integer i) -> -logits[i])
+                                            .thenComparing(i -> i))
+                            .limit(top)
+                            .toList();
+            List<TokenLogprob> found =
+                    chooseWithTop(logits, logits.length, parameters(1, 3, 0.5f, 0, 9), top).top();
+            assertEquals(
+                    expected, found.stream().map(TokenLogprob::token).toList(), "seed " + seed);
+        }
+    }
+
+    @Test
+    void likelyTokensAreUnderTheUnmodifiedLogitsAndWithoutPadding() {
+        float[] logits = {1, 2, 3, 99};
+        double sum = Math.exp(1) + Math.exp(2) + Math.exp(3);
+        Choice.Chosen chosen = chooseWithTop(logits, 3, biased(Map.of(2, -100f)), 20);
+        assertEquals(1, chosen.token());
+        assertEquals(List.of(2, 1, 0), chosen.top().stream().map(TokenLogprob::token).toList());
+        assertEquals(Math.log(Math.exp(3) / sum), chosen.top().getFirst().logprob(), 1e-6);
+        assertEquals(Math.log(Math.exp(2) / sum), chosen.logprob(), 1e-6);
+    }
+
+    @Test
+    void biasIsAddedBeforeTheChoice() {
+        float[] logits = {1, 5, -2};
+        assertEquals(0, token(choose(logits, 3, biased(Map.of(0, 4.5f)), 0)));
+        assertEquals(2, token(choose(logits, 3, biased(Map.of(0, -100f, 1, -100f)), 0)));
+        assertEquals(1, token(choose(logits, 3, biased(Map.of(7, 100f)), 0))); // no such token
     }
 
     @ParameterizedTest

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.attention.DemoModel;
 import io.atoll.attention.state.SequenceStates.Reservation;
+import io.atoll.kernels.KvFormat;
 import io.atoll.proto.ErrorCode;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -18,7 +19,8 @@ import org.junit.jupiter.api.Test;
 
 class SequenceStatesTest {
     private final SequenceStates states =
-            new SequenceStates(DemoModel.directory().config().text(), 3, 2, 256, 320);
+            new SequenceStates(
+                    DemoModel.directory().config().text(), KvFormat.BF16, 3, 2, 256, 320);
 
     @AfterEach
     void close() {

@@ -3,6 +3,7 @@ package io.atoll.attention.step;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.atoll.kernels.KvFormat;
 import java.time.Duration;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -17,6 +18,7 @@ class AttentionSettingsTest {
                         16,
                         32_768,
                         131_072,
+                        KvFormat.BF16,
                         Runtime.getRuntime().availableProcessors(),
                         Optional.empty(),
                         Duration.ofSeconds(10)),
@@ -27,12 +29,13 @@ class AttentionSettingsTest {
     void nothingMayBeZero() {
         Duration second = Duration.ofSeconds(1);
         Optional<String> any = Optional.empty();
-        assertRefused(() -> new AttentionSettings(0, 1, 1, 1, 1, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 0, 1, 1, 1, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 0, 1, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 0, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, 0, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, 1, any, Duration.ZERO));
+        KvFormat f32 = KvFormat.F32;
+        assertRefused(() -> new AttentionSettings(0, 1, 1, 1, 1, f32, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 0, 1, 1, 1, f32, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 0, 1, f32, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 0, f32, 1, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, f32, 0, any, second));
+        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, f32, 1, any, Duration.ZERO));
     }
 
     private static void assertRefused(Runnable settings) {

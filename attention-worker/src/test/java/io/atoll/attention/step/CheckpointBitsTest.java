@@ -48,7 +48,7 @@ class CheckpointBitsTest {
         List<StepOutcome.Sampled> sampled = test.decode(id, position, first, count);
         return new Run(
                 sampled.stream()
-                        .map(each -> new StepOutcome.Sampled(0, each.token(), each.logprob()))
+                        .map(each -> new StepOutcome.Sampled(0, each.token(), each.logprob(), each.top()))
                         .toList(),
                 test.state(id));
     }

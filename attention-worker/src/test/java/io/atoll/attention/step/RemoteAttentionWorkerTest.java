@@ -25,6 +25,7 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -37,8 +38,10 @@ import org.junit.jupiter.api.Timeout;
 class RemoteAttentionWorkerTest {
     private static final int[] PROMPT = {2017, 801, 261, 198, 344, 287, 273, 426, 385, 1712};
     private static final SamplingParameters SAMPLED =
-            new SamplingParameters(0.8f, 30, 0.9f, 0.01f, 0.5f, 0.2f, 1.2f, -3);
-    private static final SequenceOptions OPTIONS = new SequenceOptions(PROMPT.length, 32, SAMPLED);
+            new SamplingParameters(
+                    0.8f, 30, 0.9f, 0.01f, 0.5f, 0.2f, 1.2f, -3, Map.of(300, 9f, 198, -100f));
+    private static final SequenceOptions OPTIONS =
+            new SequenceOptions(PROMPT.length, 32, SAMPLED, 3);
     private static final Duration CALL_TIMEOUT = Duration.ofSeconds(20);
 
     private final InProcessExperts experts =
@@ -118,6 +121,7 @@ class RemoteAttentionWorkerTest {
         try (RemoteAttentionWorker remote = connect()) {
             assertEquals(local.worker.info(), remote.info());
             assertEquals(expected, generate(remote, 5));
+            expected.forEach(sampled -> assertEquals(3, sampled.top().size()));
         }
     }
 

@@ -8,6 +8,7 @@ import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.kernels.KernelClass;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.scalar.ScalarKernels;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,7 +19,8 @@ import org.junit.jupiter.api.Test;
 
 /// Same tokens whatever happens: what a sequence gets is equal to the bit, whatever shares its steps and however they are cut.
 class RowsAreIndependentTest {
-    private static final AttentionSettings WIDE = TestWorker.settings(640, 10, 0, 1024, 8192);
+    private static final AttentionSettings WIDE =
+            TestWorker.settings(640, 10, 0, 1024, 8192, KvFormat.BF16);
     private static final SamplingParameters SAMPLED =
             new SamplingParameters(0.9f, 40, 0.95f, 0, 0.5f, 0.1f, 1.1f, 7);
 
@@ -51,7 +53,7 @@ class RowsAreIndependentTest {
     }
 
     private static List<Sampled> renamed(List<Sampled> sampled, long id) {
-        return sampled.stream().map(s -> new Sampled(id, s.token(), s.logprob())).toList();
+        return sampled.stream().map(s -> new Sampled(id, s.token(), s.logprob(), s.top())).toList();
     }
 
     private void assertSame(Result expected, Result actual, String what) {
@@ -171,6 +173,47 @@ class RowsAreIndependentTest {
                 assertSame(one, alone(test, prompt, 128, 3), threads + " threads");
             }
         }
+    }
+
+    /// Several spans, so that a decode step's context is shared by threads, and a long sequence beside short ones.
+    @Test
+    void threadsAndCompanyDoNotShowInALongContext() {
+        AttentionSettings settings = TestWorker.settings(640, 4, 0, 4096, 16_384, KvFormat.BF16);
+        int[] prompt = prompt(2600);
+        Result expected;
+        try (TestWorker test = longContext(settings, 1)) {
+            expected = alone(test, prompt, 640, 3);
+        }
+        for (int threads : new int[] {2, 5}) {
+            try (TestWorker test = longContext(settings, threads)) {
+                assertSame(expected, alone(test, prompt, 333, 3), threads + " threads");
+            }
+        }
+        int[] other = prompt(50);
+        try (TestWorker test = longContext(settings, 2)) {
+            test.open(1, prompt.length, prompt.length + 3, SAMPLED);
+            test.open(2, other.length, other.length + 3, SAMPLED);
+            List<Sampled> decoded = new ArrayList<>();
+            decoded.add(test.prefill(1, prompt, 500));
+            test.step(TestWorker.piece(2, other, 0, 47));
+            for (int i = 0; i < 3; i++) {
+                decoded.add(
+                        test.step(
+                                        new SequenceRows(
+                                                1,
+                                                prompt.length + i,
+                                                new int[] {decoded.getLast().token()},
+                                                true),
+                                        TestWorker.piece(2, other, 47 + i, 48 + i))
+                                .getFirst());
+            }
+            assertSame(expected, new Result(decoded, test.state(1)), "beside a short one");
+        }
+    }
+
+    private static TestWorker longContext(AttentionSettings settings, int threads) {
+        Kernels kernels = KernelLibrary.select(Optional.empty());
+        return new TestWorker(kernels, threads, settings, DemoModel.experts());
     }
 
     @Test

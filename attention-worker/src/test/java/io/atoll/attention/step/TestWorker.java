@@ -8,6 +8,7 @@ import io.atoll.attention.InProcessExperts;
 import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.scalar.ScalarKernels;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.weights.TextWeights;
@@ -31,13 +32,26 @@ final class TestWorker implements AutoCloseable {
 
     static final AttentionSettings SETTINGS = settings(64, 10, 0, 1024, 4096);
 
-    static AttentionSettings settings(int rows, int sequences, int checkpoints, int tokens, long capacity) {
+    /// Keys and values in f32, as the golden files have them.
+    static AttentionSettings settings(
+            int rows, int sequences, int checkpoints, int tokens, long capacity) {
+        return settings(rows, sequences, checkpoints, tokens, capacity, KvFormat.F32);
+    }
+
+    static AttentionSettings settings(
+            int rows,
+            int sequences,
+            int checkpoints,
+            int tokens,
+            long capacity,
+            KvFormat kvFormat) {
         return new AttentionSettings(
                 rows,
                 sequences,
                 checkpoints,
                 tokens,
                 capacity,
+                kvFormat,
                 1,
                 Optional.empty(),
                 Duration.ofSeconds(10));

@@ -99,6 +99,7 @@ public class GatedDeltaNet {
 
     @Benchmark
     public void gatedRmsNorm() {
-        k.gatedRmsNorm(out, out, norm, 1e-6f, out, rows * valueHeads, dim);
+        int width = valueHeads * dim;
+        k.gatedRmsNorm(out, out, width, norm, 1e-6f, out, width, rows, valueHeads, dim);
     }
 }

@@ -3,6 +3,7 @@ package io.atoll.cli.conformance;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.KernelUnavailableException;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -40,11 +41,12 @@ public final class ConformanceCommand implements Callable<Integer> {
                     new GenerateSuite(),
                     new TokenizerSuite(),
                     new ChatSuite(),
+                    new ToolCallsSuite(),
                     new QuantSuite(),
                     new GgufSuite());
 
     /// Directories of a set that no suite reads yet.
-    private static final List<String> UNSUPPORTED = List.of("mtp", "vision", "toolcalls");
+    private static final List<String> UNSUPPORTED = List.of("mtp", "vision");
 
     @Spec private CommandSpec spec;
 
@@ -143,7 +145,10 @@ public final class ConformanceCommand implements Callable<Integer> {
 
     private void compare(Suite suite, FixtureSet fixtures, Kernels kernels, Checks checks) {
         try {
-            suite.run(fixtures, directory -> engine.open(directory, kernels), checks);
+            suite.run(
+                    fixtures,
+                    directory -> engine.open(directory, kernels, suite.kvFormat()),
+                    checks);
         } catch (FixtureException e) {
             checks.fail("golden file", e.getMessage());
         } catch (RuntimeException e) {
@@ -192,11 +197,11 @@ public final class ConformanceCommand implements Callable<Integer> {
             this.label = label;
         }
 
-        Engine open(Path model, Kernels kernels) {
+        Engine open(Path model, Kernels kernels, KvFormat kvFormat) {
             return switch (this) {
-                case REFERENCE -> ReferenceEngine.open(model, kernels);
-                case SERVE -> WorkerEngine.withLocalExperts(model, kernels);
-                case CLUSTER -> WorkerEngine.withClusterExperts(model, kernels);
+                case REFERENCE -> ReferenceEngine.open(model, kernels, kvFormat);
+                case SERVE -> WorkerEngine.withLocalExperts(model, kernels, kvFormat);
+                case CLUSTER -> WorkerEngine.withClusterExperts(model, kernels, kvFormat);
             };
         }
     }

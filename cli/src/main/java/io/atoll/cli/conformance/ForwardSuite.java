@@ -2,6 +2,7 @@ package io.atoll.cli.conformance;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.atoll.kernels.KvFormat;
 import io.atoll.model.config.RopeParameters;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
@@ -30,8 +31,15 @@ final class ForwardSuite implements Suite {
         return FORWARD;
     }
 
+    /// F32: rounding keys and values once would show in a tolerance of 1e-4.
+    @Override
+    public KvFormat kvFormat() {
+        return KvFormat.F32;
+    }
+
     @Override
     public void run(FixtureSet fixtures, Engine.Opener engines, Checks checks) {
+        checks.note("keys and values are kept in f32");
         Path model = fixtures.model();
         try (Engine engine = engines.open(model)) {
             GoldenJson trace = GoldenJson.read(fixtures.file(FORWARD, "trace.json"));

@@ -1,6 +1,7 @@
 package io.atoll.cli.conformance;
 
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.reference.LayerState;
@@ -20,10 +21,10 @@ final class ReferenceEngine implements Engine {
         this.reference = reference;
     }
 
-    static ReferenceEngine open(Path directory, Kernels kernels) {
+    static ReferenceEngine open(Path directory, Kernels kernels, KvFormat kvFormat) {
         ModelDirectory model = ModelDirectory.open(directory);
         try {
-            return new ReferenceEngine(model, Reference.open(model, kernels));
+            return new ReferenceEngine(model, Reference.open(model, kernels, kvFormat));
         } catch (RuntimeException e) {
             model.close();
             throw e;

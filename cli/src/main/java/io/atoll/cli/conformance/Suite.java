@@ -1,9 +1,17 @@
 package io.atoll.cli.conformance;
 
+import io.atoll.kernels.KvFormat;
+
 /// One kind of golden files and how an engine's results are compared with them.
 interface Suite {
     /// The name of its directory.
     String name();
+
+    /// How the engine under test keeps keys and values: as it serves by default, unless the golden files are compared more closely than
+    /// that allows.
+    default KvFormat kvFormat() {
+        return KvFormat.BF16;
+    }
 
     /// Compares everything in the set.
     ///

@@ -12,6 +12,7 @@ import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.cli.roles.LocalExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
@@ -45,20 +46,26 @@ final class WorkerEngine implements Engine {
     }
 
     /// Experts in this process, as `atoll serve` has them.
-    static WorkerEngine withLocalExperts(Path directory, Kernels kernels) {
+    static WorkerEngine withLocalExperts(Path directory, Kernels kernels, KvFormat kvFormat) {
         return open(
                 directory,
                 kernels,
+                kvFormat,
                 (model, k, pool) -> LocalExperts.load(model, Optional.empty(), k, pool));
     }
 
     /// Experts on two expert workers, started for this engine.
-    static WorkerEngine withClusterExperts(Path directory, Kernels kernels) {
-        return open(directory, kernels, (model, _, _) -> ClusterExperts.start(model, kernels));
+    static WorkerEngine withClusterExperts(Path directory, Kernels kernels, KvFormat kvFormat) {
+        return open(
+                directory,
+                kernels,
+                kvFormat,
+                (model, _, _) -> ClusterExperts.start(model, kernels));
     }
 
     /// @param opener what it opens is closed with the engine
-    static WorkerEngine open(Path directory, Kernels kernels, ExpertsOpener opener) {
+    static WorkerEngine open(
+            Path directory, Kernels kernels, KvFormat kvFormat, ExpertsOpener opener) {
         List<AutoCloseable> opened = new ArrayList<>();
         try {
             ModelDirectory model = ModelDirectory.open(directory);
@@ -67,7 +74,7 @@ final class WorkerEngine implements Engine {
             opened.add(pool);
             RoutedExperts experts = opener.open(model, kernels, pool);
             opened.add(experts);
-            return new WorkerEngine(model, kernels, pool, experts);
+            return new WorkerEngine(model, kernels, kvFormat, pool, experts);
         } catch (RuntimeException e) {
             for (AutoCloseable each : opened.reversed()) {
                 closeAfter(e, each);
@@ -85,7 +92,11 @@ final class WorkerEngine implements Engine {
     }
 
     private WorkerEngine(
-            ModelDirectory model, Kernels kernels, ComputePool pool, RoutedExperts experts) {
+            ModelDirectory model,
+            Kernels kernels,
+            KvFormat kvFormat,
+            ComputePool pool,
+            RoutedExperts experts) {
         this.model = model;
         this.pool = pool;
         this.experts = experts;
@@ -105,6 +116,7 @@ final class WorkerEngine implements Engine {
                                 0,
                                 maxTokens,
                                 maxTokens,
+                                kvFormat,
                                 pool.threads(),
                                 Optional.of(kernels.kernelClass().label()),
                                 TIMEOUT));

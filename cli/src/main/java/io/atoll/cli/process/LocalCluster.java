@@ -14,6 +14,9 @@ import java.util.concurrent.TimeUnit;
 
 /// One coordinator and some expert workers as processes on this machine. Logs and the cluster file are in its directory.
 public final class LocalCluster implements AutoCloseable {
+    /// The cluster that its processes belong to.
+    public static final String CLUSTER_ID = "local";
+
     private static final Duration START_TIMEOUT = Duration.ofSeconds(90);
 
     private final Path directory;
@@ -75,7 +78,7 @@ public final class LocalCluster implements AutoCloseable {
             add(startWorker("w" + (i + 1), plan.shards().get(i), new HostPort("127.0.0.1", 0)));
         }
         StringBuilder yaml = new StringBuilder();
-        yaml.append("cluster-id: local\nmodel: '")
+        yaml.append("cluster-id: " + CLUSTER_ID + "\nmodel: '")
                 .append(model.toString().replace("'", "''"))
                 .append("'\ncoordinator:\n  listen: 127.0.0.1:")
                 .append(plan.port())
@@ -105,17 +108,51 @@ public final class LocalCluster implements AutoCloseable {
 
     private AtollProcess startWorker(String name, String shard, HostPort listen)
             throws IOException {
+        return startWorker(name, directory, model, shard, listen, 1);
+    }
+
+    /// Starts an expert worker of the cluster `local`.
+    private static AtollProcess startWorker(
+            String name, Path directory, Path model, String shard, HostPort listen, int threads)
+            throws IOException {
         return AtollProcess.start(
                 name,
                 directory.resolve(name + ".log"),
                 List.of(
                         "expert-worker",
                         "--name=" + name,
-                        "--cluster-id=local",
+                        "--cluster-id=" + CLUSTER_ID,
                         "--model=" + model,
                         "--listen=" + listen,
                         "--experts=" + shard,
-                        "--threads=1"));
+                        "--threads=" + threads));
+    }
+
+    /// Starts expert workers without a coordinator, each with an equal part of the experts, for an attention worker in this process.
+    ///
+    /// @param directory receives their logs
+    /// @param threads compute threads of each
+    /// @return in order; none of them need be ready yet
+    /// @throws IOException if one cannot be started; the others are stopped then
+    public static List<AtollProcess> startWorkers(
+            Path model, Path directory, int workers, int threads) throws IOException {
+        List<AtollProcess> started = new ArrayList<>();
+        try {
+            for (int part = 1; part <= workers; part++) {
+                started.add(
+                        startWorker(
+                                "w" + part,
+                                directory,
+                                model.toAbsolutePath(),
+                                part + "/" + workers,
+                                new HostPort("127.0.0.1", 0),
+                                threads));
+            }
+            return started;
+        } catch (IOException e) {
+            started.forEach(AtollProcess::close);
+            throw e;
+        }
     }
 
     /// Waits until `/health/ready` says yes.

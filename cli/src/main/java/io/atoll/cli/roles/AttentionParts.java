@@ -7,7 +7,6 @@ import io.atoll.attention.moe.RoutedModel;
 import io.atoll.attention.moe.WorkerAddress;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.attention.step.AttentionSettings;
-import io.atoll.attention.step.AttentionWorker;
 import io.atoll.attention.step.LocalAttentionWorker;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
@@ -15,36 +14,39 @@ import io.atoll.expert.ExpertWorker;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.proto.wire.RowFormat;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 
 /// An attention worker in this process and everything it stands on. Closing it closes all of that, in reverse order.
-final class AttentionParts implements AutoCloseable {
+public final class AttentionParts implements AutoCloseable {
     private static final int DEFAULT_KV_TOKENS = 65_536;
 
     /// Choosing one to give up looks at all of them.
     private static final int MAX_CHECKPOINTS = 4096;
 
     private final OpenedParts opened = new OpenedParts();
-    private final AttentionWorker worker;
+    private final LocalAttentionWorker worker;
 
     private AttentionParts(
             ModelDirectory model,
             int vocabularySize,
             ClusterFile file,
             Optional<String> kernelLabel,
-            boolean local) {
+            boolean local,
+            UnaryOperator<RoutedExperts> around) {
         try {
             AttentionSection section = file.attentionWorker();
             Kernels kernels = KernelLibrary.select(kernelLabel);
             ComputePool pool =
                     opened.add(new ComputePool(ClusterOptions.threads(section.threads())));
             String modelDigest = model.modelDigest();
-            RoutedExperts experts =
+            RoutedExperts held =
                     opened.add(
                             local
                                     ? LocalExperts.load(
@@ -53,6 +55,7 @@ final class AttentionParts implements AutoCloseable {
                                             kernels,
                                             pool)
                                     : remoteExperts(model, modelDigest, file, kernels));
+            RoutedExperts experts = around.apply(held);
             worker =
                     opened.add(
                             new LocalAttentionWorker(
@@ -78,7 +81,8 @@ final class AttentionParts implements AutoCloseable {
     /// @param vocabularySize tokens of the model's tokenizer
     static AttentionParts withLocalExperts(
             ModelDirectory model, int vocabularySize, ClusterFile file, Optional<String> kernels) {
-        return new AttentionParts(model, vocabularySize, file, kernels, true);
+        return new AttentionParts(
+                model, vocabularySize, file, kernels, true, UnaryOperator.identity());
     }
 
     /// With the expert workers of the cluster file.
@@ -86,10 +90,25 @@ final class AttentionParts implements AutoCloseable {
     /// @param vocabularySize tokens of the model's tokenizer
     static AttentionParts withRemoteExperts(
             ModelDirectory model, int vocabularySize, ClusterFile file, Optional<String> kernels) {
-        return new AttentionParts(model, vocabularySize, file, kernels, false);
+        return new AttentionParts(
+                model, vocabularySize, file, kernels, false, UnaryOperator.identity());
     }
 
-    AttentionWorker worker() {
+    /// With the expert workers of the cluster file, or every expert in this process if it names none.
+    ///
+    /// @param vocabularySize tokens of the model's tokenizer
+    /// @param around puts something between the attention worker and the experts, which are closed here
+    public static AttentionParts watched(
+            ModelDirectory model,
+            int vocabularySize,
+            ClusterFile file,
+            Optional<String> kernels,
+            UnaryOperator<RoutedExperts> around) {
+        return new AttentionParts(
+                model, vocabularySize, file, kernels, file.expertWorkers().isEmpty(), around);
+    }
+
+    public LocalAttentionWorker worker() {
         return worker;
     }
 
@@ -152,9 +171,18 @@ final class AttentionParts implements AutoCloseable {
                 checkpoints(text, section),
                 longest,
                 kvTokens,
+                kvFormat(section.kvFormat()),
                 ClusterOptions.threads(section.threads()),
                 kernels,
                 section.combineDeadline());
+    }
+
+    private static KvFormat kvFormat(String name) {
+        return switch (name) {
+            case "bf16" -> KvFormat.BF16;
+            case "f32" -> KvFormat.F32;
+            default -> throw new IllegalArgumentException("kv-format: " + name);
+        };
     }
 
     @Override

@@ -383,4 +383,35 @@ class ConformanceCommandTest {
             throw new IOException(e);
         }
     }
+
+    private void writeToolCalls(String city) throws IOException {
+        Files.createDirectories(set.resolve("toolcalls"));
+        Files.writeString(
+                set.resolve("toolcalls/toolcalls.json"),
+                """
+                {"tools": [{"type": "function", "function": {"name": "weather"}}],
+                 "cases": [{"id": 0, "thinking": true, "tools_given": true,
+                   "text": "Hm.</think><tool_call><function=weather><parameter=city>Bern</parameter></function>",
+                   "expected": {"reasoning": "Hm.", "content": null,
+                     "calls": [{"name": "weather", "arguments": {"city": "%s"}}]}}]}
+                """
+                        .formatted(city));
+    }
+
+    @Test
+    void outputsAreComparedByWhatTheyMean() throws IOException {
+        writeToolCalls("Bern");
+        Ended agrees = run(set.toString());
+        assertEquals(0, agrees.code(), agrees.out());
+        assertTrue(agrees.out().startsWith("toolcalls  pass      7 checks"), agrees.out());
+        writeToolCalls("Basel");
+        Ended differs = run(set.toString());
+        assertEquals(1, differs.code());
+        assertTrue(
+                differs.out()
+                        .contains(
+                                "case 0 call 0: expected {\"city\":\"Basel\"}, found {\"city\":"
+                                        + " \"Bern\"}"),
+                differs.out());
+    }
 }

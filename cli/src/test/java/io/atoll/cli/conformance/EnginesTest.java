@@ -8,18 +8,22 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import io.atoll.cli.conformance.ConformanceCommand.EngineKind;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.model.config.ModelFileException;
 import io.atoll.model.trace.Recording;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /// The engines against each other: what serves must give the bits of the oracle.
@@ -29,7 +33,7 @@ class EnginesTest {
     private static final int PROMPT_TOKENS =
             300; // more than one attention segment, and than one step of an engine
 
-    private static Run oracle;
+    private static final Map<KvFormat, Run> ORACLES = new EnumMap<>(KvFormat.class);
 
     /// All that one engine shows of a prompt and two tokens after it.
     private record Run(Recording intermediates, float[][] logits, List<float[]> states) {
@@ -57,17 +61,23 @@ class EnginesTest {
 
     @BeforeAll
     static void runOracle() {
-        try (Engine reference = EngineKind.REFERENCE.open(DEMO, KERNELS)) {
-            oracle = Run.of(reference);
+        for (KvFormat kvFormat : KvFormat.values()) {
+            ORACLES.put(kvFormat, run(EngineKind.REFERENCE, DEMO, kvFormat));
         }
     }
 
     @ParameterizedTest
-    @EnumSource(
-            value = EngineKind.class,
-            names = {"SERVE", "CLUSTER"})
-    void engineGivesTheBitsOfTheReference(EngineKind kind) {
-        assertSame(oracle, run(kind, DEMO));
+    @CsvSource({"SERVE, F32", "SERVE, BF16", "CLUSTER, F32", "CLUSTER, BF16"})
+    void engineGivesTheBitsOfTheReference(EngineKind kind, KvFormat kvFormat) {
+        assertSame(ORACLES.get(kvFormat), run(kind, DEMO, kvFormat));
+    }
+
+    @Test
+    void keysAndValuesInBf16AreRoundedAndShowInTheLogits() {
+        Run exact = ORACLES.get(KvFormat.F32);
+        Run rounded = ORACLES.get(KvFormat.BF16);
+        assertFalse(Arrays.deepEquals(exact.logits(), rounded.logits()), "nothing was rounded");
+        assertArrayEquals(exact.logits()[0], rounded.logits()[0], 0.1f);
     }
 
     @ParameterizedTest
@@ -77,13 +87,15 @@ class EnginesTest {
     void quantisedReleaseGivesTheBitsOfTheReference(EngineKind kind, @TempDir Path quantised)
             throws IOException {
         QuantizedDemo.write(DEMO, quantised);
-        Run expected = run(EngineKind.REFERENCE, quantised);
-        assertFalse(Arrays.deepEquals(oracle.logits(), expected.logits()), "nothing was rounded");
-        assertSame(expected, run(kind, quantised));
+        Run expected = run(EngineKind.REFERENCE, quantised, KvFormat.F32);
+        assertFalse(
+                Arrays.deepEquals(ORACLES.get(KvFormat.F32).logits(), expected.logits()),
+                "nothing was rounded");
+        assertSame(expected, run(kind, quantised, KvFormat.F32));
     }
 
-    private static Run run(EngineKind kind, Path model) {
-        try (Engine engine = kind.open(model, KERNELS)) {
+    private static Run run(EngineKind kind, Path model, KvFormat kvFormat) {
+        try (Engine engine = kind.open(model, KERNELS, kvFormat)) {
             return Run.of(engine);
         }
     }
@@ -106,12 +118,14 @@ class EnginesTest {
     @ParameterizedTest
     @EnumSource(EngineKind.class)
     void modelThatIsNotThereIsRefused(EngineKind kind, @TempDir Path empty) {
-        assertThrows(ModelFileException.class, () -> kind.open(empty.resolve("nowhere"), KERNELS));
+        assertThrows(
+                ModelFileException.class,
+                () -> kind.open(empty.resolve("nowhere"), KERNELS, KvFormat.BF16));
     }
 
     @Test
     void sequenceLongerThanTheContextIsRefusedByTheWorker() {
-        try (Engine engine = EngineKind.SERVE.open(DEMO, KERNELS)) {
+        try (Engine engine = EngineKind.SERVE.open(DEMO, KERNELS, KvFormat.BF16)) {
             assertThrows(
                     EngineException.class, () -> engine.open(engine.config().contextLength() + 1));
         }

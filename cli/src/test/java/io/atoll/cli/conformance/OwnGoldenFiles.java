@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.KvFormat;
 import io.atoll.model.checkpoint.Checkpoint;
 import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.SafetensorsWriter;
@@ -38,7 +39,8 @@ final class OwnGoldenFiles {
     /// Writes the files.
     static void write(Path set, Path model) throws IOException {
         Path forward = Files.createDirectories(set.resolve("forward"));
-        try (Engine engine = ReferenceEngine.open(model, KernelLibrary.select(Optional.empty()))) {
+        try (Engine engine =
+                ReferenceEngine.open(model, KernelLibrary.select(Optional.empty()), KvFormat.F32)) {
             new OwnGoldenFiles(forward).write(engine);
         }
     }

@@ -234,6 +234,7 @@ public record ClusterFile(
     ///     values live in what running sequences leave of the KV cache. 0 keeps none
     /// @param kvTokens positions of all sequences and checkpoints together that the KV cache has room for; 0 takes 8 sequences of full
     ///     length or 65536, whichever is less, and at least one full sequence
+    /// @param kvFormat how keys and values are kept: `bf16`, or `f32` at twice the memory
     /// @param combineDeadline longest wait for the expert replies of one layer
     /// @param reconnectGrace how long a dispatch waits for a lost worker that has no replica
     public record AttentionSection(
@@ -243,10 +244,13 @@ public record ClusterFile(
             Integer maxSequenceTokens,
             Integer prefixCacheMegabytes,
             Integer kvTokens,
+            String kvFormat,
             Duration combineDeadline,
             Duration reconnectGrace) {
+        private static final List<String> KV_FORMATS = List.of("bf16", "f32");
+
         static final AttentionSection DEFAULTS =
-                new AttentionSection(null, null, null, null, null, null, null, null);
+                new AttentionSection(null, null, null, null, null, null, null, null, null);
 
         public AttentionSection {
             listen = listen == null ? new HostPort("127.0.0.1", 7100) : listen;
@@ -257,6 +261,11 @@ public record ClusterFile(
             prefixCacheMegabytes =
                     ranged("prefix-cache-megabytes", prefixCacheMegabytes, 2048, 0, 1 << 30);
             kvTokens = ranged("kv-tokens", kvTokens, 0, 0, Integer.MAX_VALUE);
+            kvFormat = kvFormat == null ? "bf16" : kvFormat;
+            if (!KV_FORMATS.contains(kvFormat)) {
+                throw new IllegalArgumentException(
+                        "kv-format must be one of " + KV_FORMATS + ": " + kvFormat);
+            }
             combineDeadline = positive("combine-deadline", combineDeadline, Duration.ofSeconds(30));
             reconnectGrace = positive("reconnect-grace", reconnectGrace, Duration.ofSeconds(3));
         }

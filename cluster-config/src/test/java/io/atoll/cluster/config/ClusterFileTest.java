@@ -44,6 +44,7 @@ class ClusterFileTest {
                   max-sequence-tokens: 0
                   prefix-cache-megabytes: 2048
                   kv-tokens: 0
+                  kv-format: bf16
                   combine-deadline: 30s
                   reconnect-grace: 3s
                 expert-workers: []

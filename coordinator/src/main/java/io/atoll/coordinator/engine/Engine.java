@@ -368,7 +368,7 @@ public final class Engine implements AutoCloseable {
                 continue; // cancelled meanwhile
             }
             observer.token(sequence.outputTokens() == 0, sequence.nanosSinceLast(nowNanos));
-            if (sequence.accept(one.token(), nowNanos)) {
+            if (sequence.accept(one, nowNanos)) {
                 nextTokens.put(one.sequenceId(), one.token());
             }
         }

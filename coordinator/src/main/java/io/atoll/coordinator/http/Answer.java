@@ -1,9 +1,11 @@
 package io.atoll.coordinator.http;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.atoll.coordinator.sequence.FinishReason;
 import io.atoll.coordinator.sequence.GenerationEvent;
 import io.atoll.coordinator.sequence.GenerationStats;
+import java.util.List;
 import java.util.Optional;
 
 /// Writes one answer as JSON, whole or in chunks. The subclasses are the two endpoints' shapes.
@@ -27,20 +29,40 @@ abstract class Answer {
         this.includeUsage = includeUsage;
     }
 
-    /// The chunk before any text, if the shape has one.
-    abstract Optional<ObjectNode> firstChunk();
+    /// The chunk before a choice's text, if the shape has one.
+    abstract Optional<ObjectNode> firstChunk(int choice);
 
-    abstract ObjectNode chunk(GenerationEvent.Text text);
+    abstract List<ObjectNode> chunks(int choice, GenerationEvent.Output output);
 
-    abstract ObjectNode lastChunk(FinishReason reason);
+    abstract ObjectNode lastChunk(int choice, FinishReason reason);
 
-    abstract ObjectNode whole(String reasoning, String content, GenerationEvent.Finished end);
+    /// Fills one choice of a whole answer.
+    abstract void fill(ObjectNode choice, ChoiceText text, FinishReason reason);
+
+    /// The `object` of a chunk.
+    abstract String chunkKind();
+
+    /// The `object` of a whole answer.
+    abstract String wholeKind();
+
+    /// The whole answer.
+    ///
+    /// @param ends how each choice ended, in the order of `texts`
+    final ObjectNode whole(List<ChoiceText> texts, List<GenerationEvent.Finished> ends) {
+        ObjectNode whole = envelope(wholeKind());
+        ArrayNode choices = whole.putArray("choices");
+        for (int i = 0; i < texts.size(); i++) {
+            fill(choices.addObject().put("index", i), texts.get(i), ends.get(i).reason());
+        }
+        whole.set("usage", usage(ends));
+        return whole;
+    }
 
     /// The chunk with the token counts, after the last one.
-    final ObjectNode usageChunk(GenerationStats stats) {
+    final ObjectNode usageChunk(List<GenerationEvent.Finished> ends) {
         ObjectNode chunk = envelope(chunkKind());
         chunk.putArray("choices");
-        chunk.set("usage", usage(stats));
+        chunk.set("usage", usage(ends));
         return chunk;
     }
 
@@ -48,34 +70,29 @@ abstract class Answer {
         return includeUsage;
     }
 
-    /// The `object` of a chunk.
-    abstract String chunkKind();
+    final Json json() {
+        return json;
+    }
 
     /// An object with one empty choice, for a subclass to fill.
-    final ObjectNode chunkWithChoice() {
+    final ObjectNode chunkWithChoice(int choice) {
         ObjectNode chunk = envelope(chunkKind());
-        chunk.putArray("choices").addObject().put("index", 0);
+        chunk.putArray("choices").addObject().put("index", choice);
         if (includeUsage) {
             chunk.putNull("usage");
         }
         return chunk;
     }
 
-    final ObjectNode wholeWithChoice(String kind, GenerationStats stats) {
-        ObjectNode whole = envelope(kind);
-        whole.putArray("choices").addObject().put("index", 0);
-        whole.set("usage", usage(stats));
-        return whole;
-    }
-
-    /// The one choice of an object made here.
-    static ObjectNode choice(ObjectNode object) {
-        return (ObjectNode) object.get("choices").get(0);
+    /// The one choice of a chunk made here.
+    static ObjectNode choice(ObjectNode chunk) {
+        return (ObjectNode) chunk.get("choices").get(0);
     }
 
     static String name(FinishReason reason) {
         return switch (reason) {
             case STOP -> "stop";
+            case TOOL_CALLS -> "tool_calls";
             case LENGTH -> "length";
         };
     }
@@ -89,15 +106,24 @@ abstract class Answer {
                 .put("system_fingerprint", header.fingerprint());
     }
 
-    private ObjectNode usage(GenerationStats stats) {
+    /// The prompt counts once, the outputs of all choices together.
+    private ObjectNode usage(List<GenerationEvent.Finished> ends) {
+        int prompt = ends.getFirst().stats().promptTokens();
+        int cached = ends.getFirst().stats().cachedTokens();
+        int output = 0;
+        int reasoning = 0;
+        for (GenerationEvent.Finished end : ends) {
+            GenerationStats stats = end.stats();
+            output += stats.outputTokens();
+            reasoning += stats.reasoningTokens();
+        }
         ObjectNode usage =
                 json.object()
-                        .put("prompt_tokens", stats.promptTokens())
-                        .put("completion_tokens", stats.outputTokens())
-                        .put("total_tokens", stats.promptTokens() + stats.outputTokens());
-        usage.putObject("prompt_tokens_details").put("cached_tokens", stats.cachedTokens());
-        usage.putObject("completion_tokens_details")
-                .put("reasoning_tokens", stats.reasoningTokens());
+                        .put("prompt_tokens", prompt)
+                        .put("completion_tokens", output)
+                        .put("total_tokens", prompt + output);
+        usage.putObject("prompt_tokens_details").put("cached_tokens", cached);
+        usage.putObject("completion_tokens_details").put("reasoning_tokens", reasoning);
         return usage;
     }
 }

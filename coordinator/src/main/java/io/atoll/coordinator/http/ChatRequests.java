@@ -1,9 +1,10 @@
 package io.atoll.coordinator.http;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import io.atoll.attention.step.SamplingParameters;
+import io.atoll.attention.step.SequenceOptions;
 import io.atoll.coordinator.http.GenerationService.Prepared;
-import io.atoll.coordinator.http.JsonFields.Element;
 import io.atoll.coordinator.sequence.GenerationRequest;
+import io.atoll.coordinator.sequence.OutputFormat;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.coordinator.sequence.ServedModel.RenderedChat;
 import io.atoll.model.jinja.TemplateException;
@@ -12,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /// Reads the body of `/v1/chat/completions`.
 final class ChatRequests implements GenerationService.Preparation {
@@ -38,87 +40,64 @@ final class ChatRequests implements GenerationService.Preparation {
 
     @Override
     public Prepared prepare(JsonFields body) {
-        CommonParameters common =
-                CommonParameters.read(body, limits, model.name(), model.generation());
-        refuseLogprobs(body);
-        RenderedChat chat = render(body);
+        CommonParameters common = CommonParameters.read(body, limits, model);
+        OptionalInt topLogprobs = topLogprobs(body);
+        ToolFields tools = ToolFields.read(body, json);
+        RenderedChat chat = render(body, tools);
         int[] prompt = model.tokenizer().encode(chat.prompt());
-        GenerationRequest request =
-                new GenerationRequest(
-                        prompt,
-                        model.checkpoints(prompt),
-                        limits.outputTokens(prompt.length, common.maxOutputTokens(), "messages"),
-                        common.sampling(),
-                        common.stopTokens(model.generation()),
-                        common.stopStrings(),
-                        chat.format(),
-                        Priority.of(body),
-                        settings.maxQueueTime(),
-                        settings.requestTimeout());
-        Answer answer = new ChatAnswer(json, headers.next("chatcmpl-"), common.includeUsage());
-        return new Prepared(request, answer, common.stream());
+        int outputTokens = limits.outputTokens(prompt.length, common.maxOutputTokens(), "messages");
+        OutputFormat format =
+                new OutputFormat.Chat(
+                        chat.opensThinking(), tools.definitions(), tools.parallelCalls());
+        int[] checkpoints = model.checkpoints(prompt);
+        int priority = Priority.of(body);
+        List<GenerationRequest> requests = new ArrayList<>();
+        for (SamplingParameters sampling : common.samplings()) {
+            requests.add(
+                    new GenerationRequest(
+                            prompt,
+                            checkpoints,
+                            outputTokens,
+                            sampling,
+                            common.stopTokens(model.generation()),
+                            common.stopStrings(),
+                            format,
+                            topLogprobs,
+                            priority,
+                            settings.maxQueueTime(),
+                            settings.requestTimeout()));
+        }
+        Answer answer =
+                new ChatAnswer(
+                        json,
+                        headers.next("chatcmpl-"),
+                        common.includeUsage(),
+                        topLogprobs.isPresent()
+                                ? Optional.of(new LogprobsJson(json, model.tokenizer()))
+                                : Optional.empty());
+        return new Prepared(requests, answer, common.stream());
     }
 
-    private static void refuseLogprobs(JsonFields body) {
-        if (body.bool("logprobs", false)) {
-            throw RequestException.unsupported("logprobs");
+    /// Whether logprobs are wanted, and how many likely tokens beside each chosen one.
+    private static OptionalInt topLogprobs(JsonFields body) {
+        boolean wanted = body.bool("logprobs", false);
+        OptionalInt top = body.integer("top_logprobs", 0, SequenceOptions.MAX_TOP_LOGPROBS);
+        if (!wanted && top.orElse(0) > 0) {
+            throw RequestException.invalid("top_logprobs", "needs logprobs to be true");
         }
-        if (body.integer("top_logprobs", 0, Integer.MAX_VALUE).orElse(0) > 0) {
-            throw RequestException.unsupported("top_logprobs");
-        }
+        return wanted ? OptionalInt.of(top.orElse(0)) : OptionalInt.empty();
     }
 
-    private RenderedChat render(JsonFields body) {
+    private RenderedChat render(JsonFields body, ToolFields tools) {
         List<Map<String, Object>> conversation = messages.read(body);
-        Optional<List<Map<String, Object>>> tools = tools(body);
+        Map<String, Object> options = ThinkingFields.templateOptions(body, json);
         try {
-            return model.renderChat(conversation, tools, templateOptions(body));
+            return model.renderChat(conversation, tools.offered(), options);
         } catch (TemplateException e) {
             throw RequestException.of(
                     ErrorCode.INVALID_REQUEST,
                     "messages",
                     "the chat template refuses the messages: " + e.getMessage());
         }
-    }
-
-    /// The tools as the template gets them: none if the model may not call any.
-    private Optional<List<Map<String, Object>>> tools(JsonFields body) {
-        List<Map<String, Object>> tools = new ArrayList<>();
-        for (Element element : body.array("tools").orElse(List.of())) {
-            JsonFields tool = JsonFields.object(element.value(), element.path());
-            String type = tool.requiredString("type");
-            if (!type.equals("function")) {
-                throw RequestException.invalid(
-                        tool.path("type"), "other than function is not supported yet: " + type);
-            }
-            tool.object("function")
-                    .orElseThrow(() -> tool.missing("function"))
-                    .requiredString("name");
-            tools.add(json.mapping(element.value()));
-        }
-        boolean allowed = body.node("tool_choice").map(ChatRequests::allowsTools).orElse(true);
-        return allowed && !tools.isEmpty() ? Optional.of(tools) : Optional.empty();
-    }
-
-    private static boolean allowsTools(JsonNode choice) {
-        if (choice.isTextual()) {
-            switch (choice.textValue()) {
-                case "auto" -> {
-                    return true;
-                }
-                case "none" -> {
-                    return false;
-                }
-                default -> {}
-            }
-        }
-        throw RequestException.invalid(
-                "tool_choice", "other than auto and none is not supported yet: " + choice);
-    }
-
-    private Map<String, Object> templateOptions(JsonFields body) {
-        return body.object("chat_template_kwargs")
-                .map(_ -> json.mapping(body.node("chat_template_kwargs").orElseThrow()))
-                .orElse(Map.of());
     }
 }

@@ -2,22 +2,29 @@ package io.atoll.coordinator.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.atoll.attention.step.SamplingParameters;
+import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.model.config.GenerationConfig;
+import io.atoll.model.tokenizer.Tokenizer;
 import io.atoll.proto.ErrorCode;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 
 /// The fields that both completion endpoints share.
 ///
+/// @param sampling how the tokens of the first choice are chosen
+/// @param choices how many answers are wanted
 /// @param maxOutputTokens what the client asked for, if it did
 /// @param ignoreEos whether the answer goes on past the model's end tokens, up to its limit; for measurements
 /// @param stream whether the answer comes in pieces
 /// @param includeUsage whether a streamed answer ends with its token counts
 record CommonParameters(
         SamplingParameters sampling,
+        int choices,
         OptionalInt maxOutputTokens,
         List<String> stopStrings,
         boolean ignoreEos,
@@ -25,6 +32,8 @@ record CommonParameters(
         boolean includeUsage) {
     private static final int MAX_STOP_STRINGS = 4;
     private static final int MAX_STOP_CHARACTERS = 1000;
+    private static final int MAX_CHOICES = 16;
+    private static final int MAX_BIASES = 1024;
 
     /// Fields that would change the answer and that nobody implements here, whatever their value.
     private static final List<String> UNSUPPORTED =
@@ -46,24 +55,34 @@ record CommonParameters(
 
     /// @param limits what may be asked for
     /// @param model the served model: another one is refused, and its defaults hold where the request says nothing
-    static CommonParameters read(
-            JsonFields body, RequestLimits limits, String model, GenerationConfig defaults) {
+    static CommonParameters read(JsonFields body, RequestLimits limits, ServedModel model) {
         body.string("model")
-                .filter(name -> !name.equals(model))
+                .filter(name -> !name.equals(model.name()))
                 .ifPresent(
                         name -> {
-                            throw modelNotFound(name, model);
+                            throw modelNotFound(name, model.name());
                         });
         refuseUnsupported(body);
+        checkIgnored(body);
         boolean stream = body.bool("stream", false);
         boolean includeUsage = includeUsage(body, stream);
         return new CommonParameters(
-                sampling(body, defaults),
+                sampling(body, model),
+                body.integer("n", 1, MAX_CHOICES).orElse(1),
                 maxOutputTokens(body, limits),
                 stopStrings(body),
                 body.bool("ignore_eos", false),
                 stream,
                 includeUsage);
+    }
+
+    /// How the tokens of each choice are chosen: all but the first with a seed of their own.
+    List<SamplingParameters> samplings() {
+        List<SamplingParameters> all = new ArrayList<>(choices);
+        for (int i = 0; i < choices; i++) {
+            all.add(sampling.withSeed(sampling.seed() + i));
+        }
+        return all;
     }
 
     /// The tokens that end the answer.
@@ -84,14 +103,7 @@ record CommonParameters(
                 throw RequestException.unsupported(field);
             }
         }
-        refuseMoreThanOne(body, "n");
         refuseMoreThanOne(body, "best_of");
-        body.node("logit_bias")
-                .filter(bias -> !bias.isEmpty())
-                .ifPresent(
-                        bias -> {
-                            throw RequestException.unsupported("logit_bias");
-                        });
         body.node("modalities")
                 .filter(wanted -> !(wanted.size() == 1 && wanted.path(0).asText().equals("text")))
                 .ifPresent(
@@ -125,7 +137,8 @@ record CommonParameters(
         return body.object("stream_options").orElseThrow().bool("include_usage", false);
     }
 
-    private static SamplingParameters sampling(JsonFields body, GenerationConfig defaults) {
+    private static SamplingParameters sampling(JsonFields body, ServedModel model) {
+        GenerationConfig defaults = model.generation();
         double temperature = defaults.doSample() ? defaults.temperature() : 0;
         int topK = topK(body, defaults.topK());
         return new SamplingParameters(
@@ -136,7 +149,34 @@ record CommonParameters(
                 body.number("presence_penalty", -2, 2, 0),
                 body.number("frequency_penalty", -2, 2, 0),
                 body.number("repetition_penalty", 0.01, 10, 1),
-                body.wholeNumber("seed").orElseGet(() -> ThreadLocalRandom.current().nextLong()));
+                body.wholeNumber("seed").orElseGet(() -> ThreadLocalRandom.current().nextLong()),
+                logitBias(body, model.tokenizer()));
+    }
+
+    /// `{"token id": bias}`
+    private static Map<Integer, Float> logitBias(JsonFields body, Tokenizer tokenizer) {
+        Map<Integer, Float> biases = new HashMap<>();
+        JsonFields given = body.object("logit_bias").orElse(null);
+        if (given == null) {
+            return biases;
+        }
+        for (String name : given.names()) {
+            int token = name.matches("[0-9]{1,9}") ? Integer.parseInt(name) : -1;
+            if (!tokenizer.isToken(token)) {
+                throw RequestException.invalid(given.path(name), "is no token of the model");
+            }
+            biases.put(token, given.number(name, -100, 100, 0));
+        }
+        if (biases.size() > MAX_BIASES) {
+            throw RequestException.invalid(
+                    "logit_bias", "must have at most " + MAX_BIASES + " tokens: " + biases.size());
+        }
+        return biases;
+    }
+
+    /// Fields that change nothing here, but must be what they claim to be.
+    private static void checkIgnored(JsonFields body) {
+        body.string("user");
     }
 
     /// Some clients write -1 for "all".

@@ -1,12 +1,17 @@
 package io.atoll.coordinator.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.atoll.attention.step.SamplingParameters;
+import io.atoll.attention.step.SequenceOptions;
 import io.atoll.coordinator.http.GenerationService.Prepared;
 import io.atoll.coordinator.http.JsonFields.Element;
 import io.atoll.coordinator.sequence.GenerationRequest;
 import io.atoll.coordinator.sequence.OutputFormat;
 import io.atoll.coordinator.sequence.ServedModel;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
 
 /// Reads the body of `/v1/completions`.
 final class CompletionRequests implements GenerationService.Preparation {
@@ -31,29 +36,42 @@ final class CompletionRequests implements GenerationService.Preparation {
 
     @Override
     public Prepared prepare(JsonFields body) {
-        CommonParameters common =
-                CommonParameters.read(body, limits, model.name(), model.generation());
-        if (body.bool("echo", false)) {
-            throw RequestException.unsupported("echo");
-        }
-        if (body.integer("logprobs", 0, Integer.MAX_VALUE).isPresent()) {
-            throw RequestException.unsupported("logprobs");
+        CommonParameters common = CommonParameters.read(body, limits, model);
+        boolean echo = body.bool("echo", false);
+        OptionalInt topLogprobs = body.integer("logprobs", 0, SequenceOptions.MAX_TOP_LOGPROBS);
+        if (echo && topLogprobs.isPresent()) {
+            throw RequestException.invalid("logprobs", "with echo is not supported yet");
         }
         int[] prompt = prompt(body.node("prompt").orElseThrow(() -> body.missing("prompt")));
-        GenerationRequest request =
-                new GenerationRequest(
-                        prompt,
-                        model.checkpoints(prompt),
-                        limits.outputTokens(prompt.length, common.maxOutputTokens(), "prompt"),
-                        common.sampling(),
-                        common.stopTokens(model.generation()),
-                        common.stopStrings(),
-                        OutputFormat.PLAIN,
-                        Priority.of(body),
-                        settings.maxQueueTime(),
-                        settings.requestTimeout());
-        Answer answer = new TextAnswer(json, headers.next("cmpl-"), common.includeUsage());
-        return new Prepared(request, answer, common.stream());
+        int outputTokens = limits.outputTokens(prompt.length, common.maxOutputTokens(), "prompt");
+        int[] checkpoints = model.checkpoints(prompt);
+        int priority = Priority.of(body);
+        List<GenerationRequest> requests = new ArrayList<>();
+        for (SamplingParameters sampling : common.samplings()) {
+            requests.add(
+                    new GenerationRequest(
+                            prompt,
+                            checkpoints,
+                            outputTokens,
+                            sampling,
+                            common.stopTokens(model.generation()),
+                            common.stopStrings(),
+                            OutputFormat.PLAIN,
+                            topLogprobs,
+                            priority,
+                            settings.maxQueueTime(),
+                            settings.requestTimeout()));
+        }
+        Answer answer =
+                new TextAnswer(
+                        json,
+                        headers.next("cmpl-"),
+                        common.includeUsage(),
+                        echo ? model.tokenizer().decode(prompt, false) : "",
+                        topLogprobs.isPresent()
+                                ? Optional.of(new LogprobsJson(json, model.tokenizer()))
+                                : Optional.empty());
+        return new Prepared(requests, answer, common.stream());
     }
 
     /// A text, an array with one text, or an array of token ids.

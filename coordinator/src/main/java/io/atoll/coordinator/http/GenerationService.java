@@ -16,13 +16,18 @@ import com.linecorp.armeria.common.util.Exceptions;
 import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import io.atoll.coordinator.engine.Engine;
-import io.atoll.coordinator.engine.GenerationStream;
 import io.atoll.coordinator.sequence.GenerationEvent;
 import io.atoll.coordinator.sequence.GenerationRequest;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
@@ -36,16 +41,18 @@ import java.util.concurrent.TimeoutException;
 final class GenerationService implements HttpService {
     /// A request body understood.
     ///
-    /// @param request what to generate
+    /// @param requests what to generate, one for each choice
     /// @param answer how to write it
     /// @param stream whether to write it in pieces
-    record Prepared(GenerationRequest request, Answer answer, boolean stream) {}
+    record Prepared(List<GenerationRequest> requests, Answer answer, boolean stream) {}
 
     /// Reads a request body: parses, renders, tokenises. Refuses with a [RequestException].
     interface Preparation {
         Prepared prepare(JsonFields body);
     }
 
+    private static final Failure STOPPING =
+            new Failure(ErrorCode.NOT_READY, "the coordinator is stopping");
     private static final ResponseHeaders EVENT_STREAM =
             ResponseHeaders.builder(HttpStatus.OK)
                     .contentType(MediaType.EVENT_STREAM.withCharset(StandardCharsets.UTF_8))
@@ -129,16 +136,15 @@ final class GenerationService implements HttpService {
         try {
             threads.execute(() -> answer(caller, http, out));
         } catch (RejectedExecutionException e) {
-            out.close(
-                    errors.response(
-                            new Failure(ErrorCode.NOT_READY, "the coordinator is stopping")));
+            out.close(errors.response(STOPPING));
         }
     }
 
     private void answer(Caller caller, AggregatedHttpRequest http, HttpResponseWriter out) {
         try {
             Prepared prepared = preparation.prepare(json.body(http.content().array()));
-            try (GenerationStream events = caller.submit(engine, prepared.request())) {
+            try (ChoiceEvents events = new ChoiceEvents(
+                            request -> caller.submit(engine, request), prepared.requests(), threads)) {
                 // A client that goes away ends its request.
                 var _ = out.whenComplete().whenComplete((_, _) -> events.cancel());
                 if (prepared.stream()) {
@@ -152,6 +158,8 @@ final class GenerationService implements HttpService {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt(); // the server is stopping
             out.close(e);
+        } catch (RejectedExecutionException e) {
+            out.close(errors.response(STOPPING)); // no threads for the choices any more
         } catch (RuntimeException bug) {
             out.close(errors.response(errors.bug(bug)));
         }
@@ -171,35 +179,33 @@ final class GenerationService implements HttpService {
         }
     }
 
-    private void writeWhole(GenerationStream events, Answer answer, HttpResponseWriter out)
+    private void writeWhole(ChoiceEvents events, Answer answer, HttpResponseWriter out)
             throws InterruptedException {
-        StringBuilder reasoning = new StringBuilder();
-        StringBuilder content = new StringBuilder();
-        while (true) {
-            switch (events.next()) {
+        List<ChoiceText> texts = new ArrayList<>();
+        for (int i = 0; i < events.size(); i++) {
+            texts.add(new ChoiceText());
+        }
+        SortedMap<Integer, GenerationEvent.Finished> ends = new TreeMap<>();
+        while (ends.size() < events.size()) {
+            ChoiceEvents.Next next = events.next();
+            switch (next.event()) {
                 case GenerationEvent.Started() -> {}
-                case GenerationEvent.Text text -> {
-                    reasoning.append(text.reasoning());
-                    content.append(text.content());
-                }
-                case GenerationEvent.Finished finished -> {
-                    ObjectNode whole =
-                            answer.whole(reasoning.toString(), content.toString(), finished);
-                    out.close(HttpApi.ok(json.write(whole)));
-                    return;
-                }
+                case GenerationEvent.Output output -> texts.get(next.choice()).add(output);
+                case GenerationEvent.Finished finished -> ends.put(next.choice(), finished);
                 case GenerationEvent.Failed(Failure failure) -> {
                     out.close(errors.response(failure));
                     return;
                 }
             }
         }
+        ObjectNode whole = answer.whole(texts, List.copyOf(ends.values()));
+        out.close(HttpApi.ok(json.write(whole)));
     }
 
-    private void writeStream(GenerationStream events, Answer answer, HttpResponseWriter out)
+    private void writeStream(ChoiceEvents events, Answer answer, HttpResponseWriter out)
             throws InterruptedException {
-        GenerationEvent first = events.next();
-        if (first instanceof GenerationEvent.Failed(Failure failure)) {
+        ChoiceEvents.Next first = events.next();
+        if (first.event() instanceof GenerationEvent.Failed(Failure failure)) {
             out.close(errors.response(failure)); // nothing was sent, so the status can say it
             return;
         }
@@ -216,36 +222,47 @@ final class GenerationService implements HttpService {
     }
 
     private void writeEvents(
-            GenerationEvent first, GenerationStream events, Answer answer, HttpResponseWriter out)
+            ChoiceEvents.Next first, ChoiceEvents events, Answer answer, HttpResponseWriter out)
             throws InterruptedException {
         StringBuilder pending = new StringBuilder();
-        answer.firstChunk().ifPresent(chunk -> append(pending, chunk));
-        GenerationEvent event = first;
+        Set<Integer> begun = new HashSet<>();
+        SortedMap<Integer, GenerationEvent.Finished> ends = new TreeMap<>();
+        ChoiceEvents.Next next = first;
         while (true) {
-            append(pending, event, answer);
-            boolean last = event instanceof GenerationEvent.End;
+            boolean failed = next.event() instanceof GenerationEvent.Failed;
+            if (!failed && begun.add(next.choice())) {
+                answer.firstChunk(next.choice()).ifPresent(chunk -> append(pending, chunk));
+            }
+            append(pending, next, answer);
+            if (next.event() instanceof GenerationEvent.Finished finished) {
+                ends.put(next.choice(), finished);
+            }
+            boolean complete = ends.size() == events.size();
+            if (complete) {
+                if (answer.includeUsage()) {
+                    append(pending, answer.usageChunk(List.copyOf(ends.values())));
+                }
+                pending.append("data: [DONE]\n\n");
+            }
             // What has come meanwhile goes out in one write.
+            boolean last = failed || complete;
             if (last || !events.isReady()) {
                 if (!write(pending, out) || last) {
                     out.close();
                     return;
                 }
             }
-            event = events.next();
+            next = events.next();
         }
     }
 
-    private void append(StringBuilder pending, GenerationEvent event, Answer answer) {
-        switch (event) {
+    private void append(StringBuilder pending, ChoiceEvents.Next next, Answer answer) {
+        switch (next.event()) {
             case GenerationEvent.Started() -> {}
-            case GenerationEvent.Text text -> append(pending, answer.chunk(text));
-            case GenerationEvent.Finished finished -> {
-                append(pending, answer.lastChunk(finished.reason()));
-                if (answer.includeUsage()) {
-                    append(pending, answer.usageChunk(finished.stats()));
-                }
-                pending.append("data: [DONE]\n\n");
-            }
+            case GenerationEvent.Output output ->
+                    answer.chunks(next.choice(), output).forEach(chunk -> append(pending, chunk));
+            case GenerationEvent.Finished finished ->
+                    append(pending, answer.lastChunk(next.choice(), finished.reason()));
             case GenerationEvent.Failed(Failure failure) -> pending.append(errorEvent(failure));
         }
     }

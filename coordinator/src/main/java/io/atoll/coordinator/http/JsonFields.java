@@ -27,6 +27,13 @@ final class JsonFields {
         return path.isEmpty() ? field : path + "." + field;
     }
 
+    /// The names of all fields, in the order they were written.
+    List<String> names() {
+        List<String> names = new ArrayList<>(object.size());
+        object.fieldNames().forEachRemaining(names::add);
+        return names;
+    }
+
     Optional<JsonNode> node(String field) {
         JsonNode value = object.get(field);
         return value == null || value.isNull() ? Optional.empty() : Optional.of(value);

@@ -3,6 +3,7 @@ package io.atoll.coordinator.sequence;
 import io.atoll.attention.step.SamplingParameters;
 import java.time.Duration;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /// What a client wants generated, after the chat template and the tokenizer.
@@ -14,6 +15,7 @@ import java.util.Set;
 /// @param stopTokens tokens that end the answer; they count as output and have no text
 /// @param stopStrings texts that end the answer and are no part of it
 /// @param format how the text of the answer is told apart
+/// @param topLogprobs if each token's logprob is wanted: how many likely tokens beside it
 /// @param priority lower goes first, and may have higher set aside
 /// @param maxQueueTime how long the request may wait before it begins
 /// @param timeout how long the request may take, waiting included
@@ -25,6 +27,7 @@ public record GenerationRequest(
         Set<Integer> stopTokens,
         List<String> stopStrings,
         OutputFormat format,
+        OptionalInt topLogprobs,
         int priority,
         Duration maxQueueTime,
         Duration timeout) {
@@ -61,6 +64,7 @@ public record GenerationRequest(
                         stopTokens,
                         stopStrings,
                         format,
+                        topLogprobs,
                         mostUrgent,
                         maxQueueTime,
                         timeout);

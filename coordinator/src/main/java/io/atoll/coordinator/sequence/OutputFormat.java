@@ -1,11 +1,19 @@
 package io.atoll.coordinator.sequence;
 
+import io.atoll.model.chat.ToolDefinitions;
+
 /// How the text of an answer is told apart.
-public enum OutputFormat {
+public sealed interface OutputFormat {
+    OutputFormat PLAIN = new Plain();
+
     /// All of it is content.
-    PLAIN,
-    /// An assistant's turn: reasoning, if the output opens a thinking block, then content.
-    CHAT,
-    /// An assistant's turn whose thinking block was opened by the prompt.
-    CHAT_REASONING
+    record Plain() implements OutputFormat {}
+
+    /// An assistant's turn: reasoning, content and calls.
+    ///
+    /// @param promptOpensThinking whether the prompt ends inside a thinking block
+    /// @param tools what may be called; without any, nothing is a call
+    /// @param parallelCalls whether there may be more than one call; otherwise the answer ends with the first
+    record Chat(boolean promptOpensThinking, ToolDefinitions tools, boolean parallelCalls)
+            implements OutputFormat {}
 }

@@ -1,10 +1,13 @@
 package io.atoll.coordinator.sequence;
 
 import io.atoll.attention.step.SequenceOptions;
+import io.atoll.attention.step.StepOutcome;
+import io.atoll.attention.step.TokenLogprob;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 
 /// One request while it runs: takes the chosen tokens, gives out text, and knows when the answer is complete.
 ///
@@ -84,7 +87,10 @@ public final class Sequence {
     public SequenceOptions options() {
         int promptTokens = request.prompt().length;
         return new SequenceOptions(
-                promptTokens, promptTokens + request.maxOutputTokens(), request.sampling());
+                promptTokens,
+                promptTokens + request.maxOutputTokens(),
+                request.sampling(),
+                request.topLogprobs().orElse(0));
     }
 
     public long queueDeadlineNanos() {
@@ -113,18 +119,19 @@ public final class Sequence {
     /// Takes the next token.
     ///
     /// @return whether the sequence goes on; if not, the sink has the last event
-    public boolean accept(int token, long nowNanos) {
+    public boolean accept(StepOutcome.Sampled sampled, long nowNanos) {
+        int token = sampled.token();
         if (tokenCount == 0) {
             firstTokenNanos = nowNanos;
         }
         lastTokenNanos = nowNanos;
         record(token);
         boolean stopToken = request.stopTokens().contains(token);
-        GenerationEvent.Text piece = stopToken ? GenerationEvent.Text.NONE : text.append(token);
+        GenerationEvent.Output piece = stopToken ? GenerationEvent.Output.NONE : text.append(token);
         if (text.inReasoning()) {
             reasoningTokens++;
         }
-        if (!emit(piece)) {
+        if (!emit(withLogprobs(piece, sampled, stopToken))) {
             return false;
         }
         if (stopToken || text.stopped()) {
@@ -138,6 +145,17 @@ public final class Sequence {
         return true;
     }
 
+    /// Adds the token's logprobs, if they are wanted and the token is part of the answer.
+    private GenerationEvent.Output withLogprobs(
+            GenerationEvent.Output piece, StepOutcome.Sampled sampled, boolean stopToken) {
+        if (stopToken || request.topLogprobs().isEmpty()) {
+            return piece;
+        }
+        TokenLogprob chosen = new TokenLogprob(sampled.token(), sampled.logprob());
+        return new GenerationEvent.Output(
+                piece.deltas(), List.of(new TokenLogprobs(chosen, sampled.top())));
+    }
+
     /// The sequence can't go on.
     public void fail(Failure failure) {
         sink.offer(new GenerationEvent.Failed(failure));
@@ -147,6 +165,9 @@ public final class Sequence {
         // A stop string can hide in what the decoder held back as the beginning of a character.
         if (emit(text.finish())) {
             FinishReason known = text.stopped() ? FinishReason.STOP : reason;
+            if (known == FinishReason.STOP && text.called()) {
+                known = FinishReason.TOOL_CALLS;
+            }
             sink.offer(
                     new GenerationEvent.Finished(
                             known, Arrays.copyOf(tokens, tokenCount), stats(nowNanos)));
@@ -164,8 +185,8 @@ public final class Sequence {
                 Duration.ofNanos(nowNanos - arrivedNanos));
     }
 
-    /// Sends text on, or ends the sequence if there is no room for it.
-    private boolean emit(GenerationEvent.Text piece) {
+    /// Sends output on, or ends the sequence if there is no room for it.
+    private boolean emit(GenerationEvent.Output piece) {
         if (piece.isEmpty() || sink.offer(piece)) {
             return true;
         }

@@ -29,8 +29,8 @@ public record ServedModel(
     /// A conversation as the model reads it.
     ///
     /// @param prompt text that ends where the answer begins
-    /// @param format how the answer begins
-    public record RenderedChat(String prompt, OutputFormat format) {}
+    /// @param opensThinking whether the prompt ends inside a thinking block
+    public record RenderedChat(String prompt, boolean opensThinking) {}
 
     /// Renders a conversation.
     ///
@@ -43,8 +43,7 @@ public record ServedModel(
             Optional<List<Map<String, Object>>> tools,
             Map<String, Object> options) {
         String prompt = template.render(messages, tools, options);
-        boolean thinking = prompt.stripTrailing().endsWith("<think>");
-        return new RenderedChat(prompt, thinking ? OutputFormat.CHAT_REASONING : OutputFormat.CHAT);
+        return new RenderedChat(prompt, prompt.stripTrailing().endsWith("<think>"));
     }
 
     /// Where other prompts are likely to depart from this one: where its first two and its last two messages begin. What they

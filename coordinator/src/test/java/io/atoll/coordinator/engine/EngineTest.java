@@ -21,6 +21,7 @@ import io.atoll.proto.Failure;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -48,7 +49,7 @@ final class EngineTest {
         assertInstanceOf(GenerationEvent.Started.class, stream.next());
         StringBuilder text = new StringBuilder();
         GenerationEvent event = stream.next();
-        while (event instanceof GenerationEvent.Text piece) {
+        while (event instanceof GenerationEvent.Output piece) {
             text.append(piece.content());
             event = stream.next();
         }
@@ -195,6 +196,7 @@ final class EngineTest {
                 Set.of(TestModel.END_OF_TURN),
                 List.of(),
                 OutputFormat.PLAIN,
+                OptionalInt.empty(),
                 0,
                 Duration.ofSeconds(30),
                 Duration.ofSeconds(30));
@@ -203,7 +205,7 @@ final class EngineTest {
     private static String content(GenerationStream stream) throws InterruptedException {
         StringBuilder content = new StringBuilder();
         for (GenerationEvent event : drain(stream)) {
-            if (event instanceof GenerationEvent.Text text) {
+            if (event instanceof GenerationEvent.Output text) {
                 content.append(text.content());
             }
         }

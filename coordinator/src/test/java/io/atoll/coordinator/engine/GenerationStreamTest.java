@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.coordinator.sequence.GenerationEvent;
+import io.atoll.model.chat.OutputDelta;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.util.List;
@@ -18,7 +19,8 @@ import org.junit.jupiter.api.Timeout;
 
 @Timeout(60)
 final class GenerationStreamTest {
-    private static final GenerationEvent TEXT = new GenerationEvent.Text("", "x");
+    private static final GenerationEvent TEXT =
+            new GenerationEvent.Output(List.of(new OutputDelta.Content("x")), List.of());
     private static final GenerationEvent END =
             new GenerationEvent.Failed(new Failure(ErrorCode.INTERNAL, "test"));
 

@@ -8,24 +8,30 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.attention.step.SamplingParameters;
 import io.atoll.attention.step.SequenceOptions;
+import io.atoll.attention.step.StepOutcome;
 import io.atoll.coordinator.TestModel;
+import io.atoll.model.chat.ToolDefinitions;
 import io.atoll.proto.ErrorCode;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 final class SequenceTest {
     private final List<GenerationEvent> events = new ArrayList<>();
+    private static final OutputFormat THINKING =
+            new OutputFormat.Chat(true, ToolDefinitions.NONE, true);
+
     private int room = Integer.MAX_VALUE;
 
     @Test
     void stopTokenEndsTheAnswerAndHasNoText() {
         Sequence sequence = sequence(100, List.of(), OutputFormat.PLAIN);
         assertTrue(play(sequence, TestModel.tokens("Hi there")));
-        assertFalse(sequence.accept(TestModel.END_OF_TURN, 0));
+        assertFalse(accept(sequence, TestModel.END_OF_TURN, 0));
         assertEquals("Hi there", content());
         assertEquals(FinishReason.STOP, end().reason());
         assertEquals(TestModel.tokens("Hi there").length + 1, end().stats().outputTokens());
@@ -34,8 +40,8 @@ final class SequenceTest {
     @Test
     void lastTokenAllowedEndsTheAnswer() {
         Sequence sequence = sequence(2, List.of(), OutputFormat.PLAIN);
-        assertTrue(sequence.accept(10, 0));
-        assertFalse(sequence.accept(11, 0));
+        assertTrue(accept(sequence, 10, 0));
+        assertFalse(accept(sequence, 11, 0));
         assertEquals(FinishReason.LENGTH, end().reason());
         assertArrayEquals(new int[] {10, 11}, end().tokens());
     }
@@ -71,10 +77,10 @@ final class SequenceTest {
     void reasoningIsCountedUntilTheAnswerBegins() {
         int[] thought = TestModel.tokens("hm hm\n</think>\n\n");
         int[] said = TestModel.tokens("Yes!");
-        Sequence sequence = sequence(100, List.of(), OutputFormat.CHAT_REASONING);
+        Sequence sequence = sequence(100, List.of(), THINKING);
         play(sequence, thought);
         play(sequence, said);
-        sequence.accept(TestModel.END_OF_TURN, 0);
+        accept(sequence, TestModel.END_OF_TURN, 0);
         assertEquals("Yes!", content());
         assertEquals(thought.length, end().stats().reasoningTokens());
         assertEquals(thought.length + said.length + 1, end().stats().outputTokens());
@@ -85,8 +91,8 @@ final class SequenceTest {
         Sequence sequence = sequence(100, List.of(), OutputFormat.PLAIN);
         room = 1;
         int[] tokens = TestModel.tokens("one two three");
-        assertTrue(sequence.accept(tokens[0], 0));
-        assertFalse(sequence.accept(tokens[1], 0));
+        assertTrue(accept(sequence, tokens[0], 0));
+        assertFalse(accept(sequence, tokens[1], 0));
         var failed = assertInstanceOf(GenerationEvent.Failed.class, events.getLast());
         assertEquals(ErrorCode.CANCELLED, failed.failure().code());
     }
@@ -95,9 +101,9 @@ final class SequenceTest {
     void statsHoldTheTimesSinceArrival() {
         Sequence sequence = sequence(3, List.of(), OutputFormat.PLAIN);
         sequence.started(seconds(11), 0);
-        sequence.accept(10, seconds(12));
-        sequence.accept(11, seconds(13));
-        sequence.accept(12, seconds(14));
+        accept(sequence, 10, seconds(12));
+        accept(sequence, 11, seconds(13));
+        accept(sequence, 12, seconds(14));
         GenerationStats stats = end().stats();
         assertEquals(Duration.ofSeconds(1), stats.queued());
         assertEquals(Duration.ofSeconds(2), stats.timeToFirstToken());
@@ -122,11 +128,16 @@ final class SequenceTest {
                         Set.of(TestModel.END_OF_TURN),
                         stops,
                         format,
+                        OptionalInt.empty(),
                         0,
                         Duration.ofSeconds(1),
                         Duration.ofSeconds(1));
         return new Sequence(
                 1, request, TestModel.model().outputText(request), this::offer, seconds(10));
+    }
+
+    private static boolean accept(Sequence sequence, int token, long nowNanos) {
+        return sequence.accept(new StepOutcome.Sampled(1, token, -1, List.of()), nowNanos);
     }
 
     private boolean offer(GenerationEvent event) {
@@ -139,7 +150,7 @@ final class SequenceTest {
     private static boolean play(Sequence sequence, int[] tokens) {
         boolean goesOn = true;
         for (int token : tokens) {
-            goesOn = sequence.accept(token, 0);
+            goesOn = accept(sequence, token, 0);
         }
         return goesOn;
     }
@@ -147,7 +158,7 @@ final class SequenceTest {
     private String content() {
         StringBuilder content = new StringBuilder();
         for (GenerationEvent event : events) {
-            if (event instanceof GenerationEvent.Text text) {
+            if (event instanceof GenerationEvent.Output text) {
                 content.append(text.content());
             }
         }

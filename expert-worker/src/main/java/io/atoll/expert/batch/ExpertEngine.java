@@ -1,8 +1,8 @@
 package io.atoll.expert.batch;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import io.atoll.expert.batch.Routes.Job;
 import io.atoll.expert.store.ExpertStore;
 import io.atoll.expert.store.PackedExpert;
 import io.atoll.kernels.ComputePool;
@@ -10,7 +10,6 @@ import io.atoll.kernels.Kernels;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.WeightFormat;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 import java.util.function.IntConsumer;
 
 /// Runs routed experts over rows: `sum[r] = sum over the row's routes of rint(weight * expert(x[r]) * 2^fractionBits)`.
@@ -18,6 +17,10 @@ import java.util.function.IntConsumer;
 /// The order of calls: [#begin], then any number of `add`s, then [#run]. All rows that chose the same expert go through it
 /// together, so its weights are read once. A row's sum depends on the row and its routes alone: kernels treat rows apart, and
 /// the sum is of integers.
+///
+/// A pass has three stages with a barrier of the pool between them: rows are quantised and brought next to those of the same
+/// expert (on the calling thread if they are few); inner outputs of each expert, gate, up, SiLU and rounding in one task;
+/// outputs of the sums, in one task the down projections of all experts and the combine.
 ///
 /// One thread at a time. Segments handed to `add` are borrowed until [#run] returns. Memory grows to the largest batch
 /// seen, up to a bound, and is then reused; `close()` frees it.
@@ -28,8 +31,16 @@ public final class ExpertEngine implements AutoCloseable {
     /// Multiply-adds below which handing work to other threads costs more than it saves.
     private static final long INLINE_WORK = 1 << 20;
 
-    /// Routes that one task of an elementwise stage handles.
-    private static final int CHUNK = 16;
+    /// Rows below which the calling thread prepares them itself, and rows that one task prepares.
+    private static final int INLINE_ROWS = 8;
+
+    private static final int CHUNK = 4;
+
+    /// Tasks of a stage for each thread: one that comes late costs a part of a task.
+    private static final int TASKS_PER_THREAD = 8;
+
+    /// Rows of an expert that a task takes at a time, so that what it makes stays in the cache.
+    private static final int TASK_ROWS = 128;
 
     private final ExpertStore store;
     private final Kernels kernels;
@@ -37,69 +48,31 @@ public final class ExpertEngine implements AutoCloseable {
     private final int fractionBits;
     private final int hidden;
     private final int intermediate;
-    private final int experts;
     private final boolean quantized;
     private final int rowBytes; // of a gathered row
     private final int maxPassRoutes;
-
-    // The batch, in the order of `add`.
+    private final Routes routes;
+    private final Scratch scratch = new Scratch();
     private int layer;
-    private int jobs;
-    private Job[] jobList = new Job[0];
-    private int rows;
-    private int[] rowJob = new int[64];
-    private int[] rowInJob = new int[64];
-    private int[] rowRoutes = new int[65]; // first route of each row, and the end
-    private int routes;
-    private int[] routeExpert = new int[256];
-    private float[] routeWeight = new float[256];
-    private int[] routeRow = new int[256];
-    private int[] routePosition =
-            new int[256]; // place among the routes sorted by expert, within the pass
-
-    // One pass over the rows passBegin to passEnd - 1.
-    private int passFirstRow;
-    private int passFirstRoute;
-    private int passRoutes;
-    private final int[] segmentCount; // [experts], routes of each expert, then their next place
-    private final int[] segmentExpert; // [experts], the experts that have routes, ascending
-    private final int[] segmentBegin; // [experts + 1], their first position
-    private int segments;
-    private boolean quantizedInner; // whether a down projection of the pass takes int8 rows
-    private int tiles;
-    private int[] positionRoute = new int[256];
     private long weightBytes;
 
-    private final Scratch scratch = new Scratch();
+    // One pass over some rows.
+    private int firstRow;
+    private int endRow;
+    private int innerTiles; // cuts of an expert's inner outputs
+    private int outputTiles; // cuts of the sums
     private MemorySegment x = MemorySegment.NULL; // [routes, hidden] f32, or int8
     private MemorySegment xScales = MemorySegment.NULL; // [routes, hidden / 32]
-    private MemorySegment gateUp = MemorySegment.NULL; // [routes, 2 intermediate]
     private MemorySegment inner = MemorySegment.NULL; // [routes, intermediate]
     private MemorySegment innerQ = MemorySegment.NULL; // [routes, intermediate] int8
     private MemorySegment innerScales = MemorySegment.NULL; // [routes, intermediate / 32]
-    private MemorySegment y = MemorySegment.NULL; // [routes, hidden]
+    private MemorySegment slots = MemorySegment.NULL; // [threads, slotBytes], for each its own
+    private long slotBytes;
 
     // Made once, so that a dispatch allocates no lambda.
-    private final IntConsumer gatherStage = this::gather;
-    private final IntConsumer gateUpStage = this::multiplyGateUp;
-    private final IntConsumer activationStage = this::activate;
-    private final IntConsumer downStage = this::multiplyDown;
-    private final IntConsumer combineStage = this::combine;
-
-    /// Rows of one `add`. Reused from batch to batch.
-    private static final class Job {
-        private MemorySegment x = MemorySegment.NULL;
-        private MemorySegment scales = MemorySegment.NULL;
-        private boolean floats;
-        private MemorySegment sums = MemorySegment.NULL;
-        private volatile boolean failed;
-
-        void release() {
-            x = MemorySegment.NULL;
-            scales = MemorySegment.NULL;
-            sums = MemorySegment.NULL;
-        }
-    }
+    private final IntConsumer prepareStage = this::prepareChunk;
+    private final IntConsumer innerStage = this::computeInner;
+    private final IntConsumer outputStage = this::computeOutputs;
 
     /// @param fractionBits binary digits behind the point of the sums
     public ExpertEngine(ExpertStore store, Kernels kernels, ComputePool pool, int fractionBits) {
@@ -121,22 +94,19 @@ public final class ExpertEngine implements AutoCloseable {
         this.fractionBits = fractionBits;
         this.hidden = store.hidden();
         this.intermediate = store.intermediate();
-        this.experts = store.shard().experts();
         this.quantized = store.takesQuantizedRows();
         this.rowBytes = quantized ? hidden : hidden * Float.BYTES;
+        int experts = store.shard().experts();
         this.maxPassRoutes = (int) Math.max(experts, passBytes / routeBytes());
-        this.segmentCount = new int[experts];
-        this.segmentExpert = new int[experts];
-        this.segmentBegin = new int[experts + 1];
+        this.routes = new Routes(experts);
     }
 
     private long routeBytes() {
         return aligned(rowBytes)
                 + aligned(scaleBytes(hidden))
-                + 4L * 3 * intermediate
+                + 4L * intermediate
                 + aligned(intermediate)
-                + aligned(scaleBytes(intermediate))
-                + 4L * hidden;
+                + aligned(scaleBytes(intermediate));
     }
 
     private static long aligned(long bytes) {
@@ -153,29 +123,27 @@ public final class ExpertEngine implements AutoCloseable {
     }
 
     /// Starts a batch.
-    public void begin(int layer) {
-        this.layer = layer;
-        jobs = 0;
-        rows = 0;
-        routes = 0;
+    public void begin(int newLayer) {
+        layer = newLayer;
+        routes.clear();
         weightBytes = 0;
     }
 
     /// Adds f32 rows with `k` routes each; they are quantised if the weights want that.
     ///
-    /// @param x f32 `[rows, hidden]`
+    /// @param rowsOfX f32 `[rows, hidden]`
     /// @param ids int32 `[rows, k]`, all held
     /// @param weights f32 `[rows, k]`
     /// @param sums int64 `[rows, hidden]`, overwritten by [#run]
     /// @return the number of this job, for [#isFinite]
     public int addFloats(
             int rows,
-            MemorySegment x,
+            MemorySegment rowsOfX,
             int k,
             MemorySegment ids,
             MemorySegment weights,
             MemorySegment sums) {
-        int job = addJob(x, MemorySegment.NULL, true, sums);
+        int job = routes.addJob(rowsOfX, MemorySegment.NULL, true, sums);
         for (int row = 0; row < rows; row++) {
             addRow(job, row, row * k, row * k + k, ids, weights);
         }
@@ -184,7 +152,7 @@ public final class ExpertEngine implements AutoCloseable {
 
     /// Adds f32 rows with their own number of routes each; they are quantised if the weights want that.
     ///
-    /// @param x f32 `[rows, hidden]`
+    /// @param rowsOfX f32 `[rows, hidden]`
     /// @param routeOffsets int32 `[rows + 1]`: the routes of row `r` are `routeOffsets[r]` to `routeOffsets[r + 1] - 1`
     /// @param ids int32, all held
     /// @param weights f32
@@ -192,12 +160,12 @@ public final class ExpertEngine implements AutoCloseable {
     /// @return the number of this job, for [#isFinite]
     public int addFloats(
             int rows,
-            MemorySegment x,
+            MemorySegment rowsOfX,
             MemorySegment routeOffsets,
             MemorySegment ids,
             MemorySegment weights,
             MemorySegment sums) {
-        int job = addJob(x, MemorySegment.NULL, true, sums);
+        int job = routes.addJob(rowsOfX, MemorySegment.NULL, true, sums);
         addRows(job, rows, routeOffsets, ids, weights);
         return job;
     }
@@ -222,25 +190,9 @@ public final class ExpertEngine implements AutoCloseable {
         if (!quantized) {
             throw new IllegalStateException("the weights take f32 rows");
         }
-        int job = addJob(q, scales, false, sums);
+        int job = routes.addJob(q, scales, false, sums);
         addRows(job, rows, routeOffsets, ids, weights);
         return job;
-    }
-
-    private int addJob(MemorySegment x, MemorySegment scales, boolean floats, MemorySegment sums) {
-        if (jobs == jobList.length) {
-            jobList = Arrays.copyOf(jobList, 2 * jobs + 4);
-            for (int i = jobs; i < jobList.length; i++) {
-                jobList[i] = new Job();
-            }
-        }
-        Job job = jobList[jobs];
-        job.x = x;
-        job.scales = scales;
-        job.floats = floats;
-        job.sums = sums;
-        job.failed = false;
-        return jobs++;
     }
 
     private void addRows(
@@ -257,54 +209,35 @@ public final class ExpertEngine implements AutoCloseable {
 
     private void addRow(
             int job, int row, int begin, int end, MemorySegment ids, MemorySegment weights) {
-        if (rows + 1 == rowRoutes.length) {
-            rowJob = Arrays.copyOf(rowJob, 2 * rows + 2);
-            rowInJob = Arrays.copyOf(rowInJob, 2 * rows + 2);
-            rowRoutes = Arrays.copyOf(rowRoutes, 2 * rows + 3);
-        }
-        if (routes + end - begin > routeExpert.length) {
-            int size = 2 * (routes + end - begin);
-            routeExpert = Arrays.copyOf(routeExpert, size);
-            routeWeight = Arrays.copyOf(routeWeight, size);
-            routeRow = Arrays.copyOf(routeRow, size);
-            routePosition = Arrays.copyOf(routePosition, size);
-        }
         for (int i = begin; i < end; i++) {
             int expert = ids.getAtIndex(JAVA_INT, i);
             if (!store.shard().holds(layer, expert)) {
                 throw new IllegalArgumentException(
                         "layer=" + layer + " expert=" + expert + " is not held");
             }
-            routeExpert[routes] = expert;
-            routeWeight[routes] = weights.getAtIndex(JAVA_FLOAT, i);
-            routeRow[routes] = rows;
-            routes++;
         }
-        rowJob[rows] = job;
-        rowInJob[rows] = row;
-        rows++;
-        rowRoutes[rows] = routes;
+        routes.addRow(job, row, begin, end, ids, weights);
     }
 
     /// Computes the sums of everything added.
     public void run() {
         int row = 0;
-        while (row < rows) {
-            int first = row;
+        while (row < routes.rows()) {
+            firstRow = row;
             row++;
-            while (row < rows && rowRoutes[row + 1] - rowRoutes[first] <= maxPassRoutes) {
+            while (row < routes.rows()
+                    && routes.firstRoute(row + 1) - routes.firstRoute(firstRow) <= maxPassRoutes) {
                 row++;
             }
-            pass(first, row);
+            endRow = row;
+            pass();
         }
-        for (int i = 0; i < jobs; i++) {
-            jobList[i].release();
-        }
+        routes.release();
     }
 
     /// Whether every product of a job fitted the grid. If not, its sums are undefined.
     public boolean isFinite(int job) {
-        return !jobList[job].failed;
+        return !routes.job(job).failed;
     }
 
     /// Bytes of weights that the last batch read, each pass counted.
@@ -312,22 +245,22 @@ public final class ExpertEngine implements AutoCloseable {
         return weightBytes;
     }
 
-    private void pass(int firstRow, int endRow) {
-        passFirstRow = firstRow;
-        passFirstRoute = rowRoutes[firstRow];
-        passRoutes = rowRoutes[endRow] - passFirstRoute;
-        sortByExpert();
-        carve();
-        long work = 3L * passRoutes * intermediate * hidden;
-        boolean inline = work < INLINE_WORK;
-        // Few experts are cut into runs of outputs, so that no thread is without work.
-        tiles = inline || segments == 0 ? 1 : Math.ceilDiv(4 * pool.threads(), segments);
-        int chunks = Math.ceilDiv(passRoutes, CHUNK);
-        stage(inline, chunks, gatherStage);
-        stage(inline, segments * tiles, gateUpStage);
-        stage(inline, chunks, activationStage);
-        stage(inline, segments * tiles, downStage);
-        stage(inline, endRow - firstRow, combineStage);
+    private void pass() {
+        routes.sort(firstRow, endRow);
+        int passRoutes = routes.firstRoute(endRow) - routes.firstRoute(firstRow);
+        boolean inline = 3L * passRoutes * intermediate * hidden < INLINE_WORK;
+        int wanted = inline ? 1 : TASKS_PER_THREAD * pool.threads();
+        innerTiles =
+                Math.clamp(
+                        Math.ceilDiv(wanted, Math.max(1, routes.segments())),
+                        1,
+                        Math.ceilDiv(intermediate, WeightFormat.BLOCK));
+        outputTiles = Math.min(wanted, Math.ceilDiv(hidden, WeightFormat.GROUP));
+        carve(passRoutes);
+        int rows = endRow - firstRow;
+        stage(inline || rows < INLINE_ROWS, Math.ceilDiv(rows, CHUNK), prepareStage);
+        stage(inline, routes.segments() * innerTiles, innerStage);
+        stage(inline, outputTiles, outputStage);
     }
 
     private void stage(boolean inline, int tasks, IntConsumer work) {
@@ -340,189 +273,216 @@ public final class ExpertEngine implements AutoCloseable {
         }
     }
 
-    /// A counting sort of the pass's routes by expert.
-    private void sortByExpert() {
-        Arrays.fill(segmentCount, 0);
-        for (int i = 0; i < passRoutes; i++) {
-            segmentCount[routeExpert[passFirstRoute + i]]++;
+    private void carve(int passRoutes) {
+        boolean floatInner = false;
+        boolean quantizedInner = false;
+        int mostRows = 0;
+        for (int segment = 0; segment < routes.segments(); segment++) {
+            PackedExpert expert = store.expert(layer, routes.expert(segment));
+            boolean bytes = expert.down().format().takesQuantizedRows();
+            quantizedInner |= bytes;
+            floatInner |= !bytes;
+            weightBytes += expert.bytes();
+            mostRows = Math.max(mostRows, routes.begin(segment + 1) - routes.begin(segment));
         }
-        segments = 0;
-        quantizedInner = false;
-        int position = 0;
-        for (int expert = 0; expert < experts; expert++) {
-            int count = segmentCount[expert];
-            if (count > 0) {
-                segmentExpert[segments] = expert;
-                segmentBegin[segments] = position;
-                segments++;
-                segmentCount[expert] = position;
-                position += count;
-                PackedExpert weights = store.expert(layer, expert);
-                quantizedInner |= weights.down().format().takesQuantizedRows();
-                weightBytes += weights.bytes();
-            }
-        }
-        segmentBegin[segments] = position;
-        if (positionRoute.length < passRoutes) {
-            positionRoute = new int[2 * passRoutes];
-        }
-        for (int i = passFirstRoute; i < passFirstRoute + passRoutes; i++) {
-            int at = segmentCount[routeExpert[i]]++;
-            routePosition[i] = at;
-            positionRoute[at] = i;
-        }
-    }
-
-    private void carve() {
         long n = passRoutes;
         long xBytes = aligned(n * rowBytes);
         long xScaleBytes = quantized ? aligned(n * scaleBytes(hidden)) : 0;
-        long gateUpBytes = aligned(n * 2 * intermediate * Float.BYTES);
-        long innerBytes = aligned(n * intermediate * Float.BYTES);
+        long innerBytes = floatInner ? aligned(n * intermediate * Float.BYTES) : 0;
         long innerQBytes = quantizedInner ? aligned(n * intermediate) : 0;
         long innerScaleBytes = quantizedInner ? aligned(n * scaleBytes(intermediate)) : 0;
-        long yBytes = aligned(n * hidden * Float.BYTES);
+        slotBytes = slotBytes(Math.min(mostRows, TASK_ROWS));
         MemorySegment memory =
                 scratch.atLeast(
                         xBytes
                                 + xScaleBytes
-                                + gateUpBytes
                                 + innerBytes
                                 + innerQBytes
                                 + innerScaleBytes
-                                + yBytes);
+                                + slotBytes * pool.threads());
         long at = 0;
         x = memory.asSlice(at, xBytes);
         at += xBytes;
         xScales = memory.asSlice(at, xScaleBytes);
         at += xScaleBytes;
-        gateUp = memory.asSlice(at, gateUpBytes);
-        at += gateUpBytes;
         inner = memory.asSlice(at, innerBytes);
         at += innerBytes;
         innerQ = memory.asSlice(at, innerQBytes);
         at += innerQBytes;
         innerScales = memory.asSlice(at, innerScaleBytes);
         at += innerScaleBytes;
-        y = memory.asSlice(at, yBytes);
+        slots = memory.asSlice(at, slotBytes * pool.threads());
     }
 
-    /// Brings the rows of each expert next to each other.
-    private void gather(int chunk) {
-        int end = Math.min(passRoutes, (chunk + 1) * CHUNK);
-        for (int position = chunk * CHUNK; position < end; position++) {
-            int row = routeRow[positionRoute[position]];
-            Job job = jobList[rowJob[row]];
-            long source = rowInJob[row];
-            if (quantized && job.floats) {
-                kernels.quantizeRows(
-                        job.x.asSlice(source * hidden * Float.BYTES),
-                        1,
-                        hidden,
-                        x.asSlice((long) position * hidden),
-                        xScales.asSlice((long) position * scaleBytes(hidden)));
-            } else {
-                MemorySegment.copy(
-                        job.x, source * rowBytes, x, (long) position * rowBytes, rowBytes);
-                if (quantized) {
-                    int bytes = scaleBytes(hidden);
-                    MemorySegment.copy(
-                            job.scales, source * bytes, xScales, (long) position * bytes, bytes);
-                }
-            }
+    /// What a task makes of `rows` rows and passes on at once: gate and up, and then the activated row; or its part of the outputs.
+    /// A product writes output `o` at float `o`, so before a tile there is room for the outputs that are not its own.
+    private long slotBytes(int rows) {
+        long innerCols = tileEnd(0, innerTiles, intermediate, WeightFormat.BLOCK);
+        long outputCols = tileEnd(0, outputTiles, hidden, WeightFormat.GROUP);
+        long innerFloats = intermediate + 2 * rows * innerCols + innerCols;
+        long outputFloats = hidden + rows * outputCols;
+        return aligned(Math.max(innerFloats, outputFloats) * Float.BYTES);
+    }
+
+    /// First column of a tile; tiles are whole units, and the first is the widest.
+    private static int tileBegin(int tile, int tiles, int cols, int unit) {
+        int units = Math.ceilDiv(cols, unit);
+        return Math.min(cols, unit * Math.ceilDiv(units * tile, tiles));
+    }
+
+    private static int tileEnd(int tile, int tiles, int cols, int unit) {
+        return tileBegin(tile + 1, tiles, cols, unit);
+    }
+
+    /// Offset in `slots` of the memory that is the current thread's own.
+    private long slot() {
+        return pool.slot() * slotBytes;
+    }
+
+    private void prepareChunk(int chunk) {
+        int end = Math.min(endRow, firstRow + (chunk + 1) * CHUNK);
+        for (int row = firstRow + chunk * CHUNK; row < end; row++) {
+            prepare(row);
         }
     }
 
-    private void multiplyGateUp(int task) {
-        int segment = task / tiles;
-        PackedExpert expert = store.expert(layer, segmentExpert[segment]);
-        multiply(expert.gate(), segment, task % tiles, x, x, xScales, gateUp, 2 * intermediate);
-        multiply(
-                expert.up(),
-                segment,
-                task % tiles,
-                x,
-                x,
-                xScales,
-                gateUp.asSlice((long) intermediate * Float.BYTES),
-                2 * intermediate);
-    }
-
-    private void activate(int chunk) {
-        int begin = chunk * CHUNK;
-        int count = Math.min(passRoutes - begin, CHUNK);
-        MemorySegment activated = inner.asSlice((long) begin * intermediate * Float.BYTES);
-        kernels.swiGlu(
-                gateUp.asSlice((long) begin * 2 * intermediate * Float.BYTES),
-                activated,
-                count,
-                intermediate);
-        if (quantizedInner) {
-            kernels.quantizeRows(
-                    activated,
-                    count,
-                    intermediate,
-                    innerQ.asSlice((long) begin * intermediate),
-                    innerScales.asSlice((long) begin * scaleBytes(intermediate)));
-        }
-    }
-
-    private void multiplyDown(int task) {
-        int segment = task / tiles;
-        PackedMatrix down = store.expert(layer, segmentExpert[segment]).down();
-        multiply(down, segment, task % tiles, inner, innerQ, innerScales, y, hidden);
-    }
-
-    /// One tile of outputs of one expert, for all rows that chose it.
-    ///
-    /// @param floats the rows, for weights that take f32
-    /// @param q the rows, for weights that take int8
-    /// @param stride floats from one row of `out` to the next
-    private void multiply(
-            PackedMatrix w,
-            int segment,
-            int tile,
-            MemorySegment floats,
-            MemorySegment q,
-            MemorySegment scales,
-            MemorySegment out,
-            int stride) {
-        int groupBegin = (int) ((long) w.groups() * tile / tiles);
-        int groupEnd = (int) ((long) w.groups() * (tile + 1) / tiles);
-        if (groupBegin == groupEnd) {
+    /// Brings a row to its place among those of each of its experts.
+    private void prepare(int row) {
+        int route = routes.firstRoute(row);
+        int end = routes.firstRoute(row + 1);
+        if (route == end) {
             return;
         }
-        long begin = segmentBegin[segment];
-        int count = segmentBegin[segment + 1] - segmentBegin[segment];
-        MemorySegment to = out.asSlice(begin * stride * Float.BYTES);
-        if (w.format().takesQuantizedRows()) {
-            kernels.matMulQuantized(
-                    w,
-                    q.asSlice(begin * w.cols()),
-                    scales.asSlice(begin * scaleBytes(w.cols())),
-                    count,
-                    to,
-                    stride,
-                    groupBegin,
-                    groupEnd);
+        Job job = routes.jobOf(row);
+        long source = routes.inJob(row);
+        int bytes = scaleBytes(hidden);
+        long first = routes.position(route);
+        if (quantized && job.floats) {
+            kernels.quantizeRows(
+                    job.x.asSlice(source * hidden * Float.BYTES),
+                    1,
+                    hidden,
+                    x.asSlice(first * hidden),
+                    xScales.asSlice(first * bytes));
         } else {
-            MemorySegment from = floats.asSlice(begin * w.cols() * Float.BYTES);
-            kernels.matMul(w, from, count, to, stride, groupBegin, groupEnd);
+            MemorySegment.copy(job.x, source * rowBytes, x, first * rowBytes, rowBytes);
+            if (quantized) {
+                MemorySegment.copy(job.scales, source * bytes, xScales, first * bytes, bytes);
+            }
+        }
+        for (int other = route + 1; other < end; other++) {
+            long to = routes.position(other);
+            MemorySegment.copy(x, first * rowBytes, x, to * rowBytes, rowBytes);
+            if (quantized) {
+                MemorySegment.copy(xScales, first * bytes, xScales, to * bytes, bytes);
+            }
         }
     }
 
-    private void combine(int index) {
-        int row = passFirstRow + index;
-        Job job = jobList[rowJob[row]];
-        long bytes = (long) hidden * Long.BYTES;
-        MemorySegment sum = job.sums.asSlice(rowInJob[row] * bytes, bytes);
-        sum.fill((byte) 0);
-        for (int route = rowRoutes[row]; route < rowRoutes[row + 1]; route++) {
-            MemorySegment output = y.asSlice((long) routePosition[route] * hidden * Float.BYTES);
-            if (!kernels.combineAdd(output, routeWeight[route], sum, hidden, fractionBits)) {
-                job.failed = true;
-                return;
+    /// One tile of an expert's inner outputs, for all rows that chose it.
+    private void computeInner(int task) {
+        int segment = task / innerTiles;
+        int begin = tileBegin(task % innerTiles, innerTiles, intermediate, WeightFormat.BLOCK);
+        int end = tileEnd(task % innerTiles, innerTiles, intermediate, WeightFormat.BLOCK);
+        PackedExpert expert = store.expert(layer, routes.expert(segment));
+        int last = routes.begin(segment + 1);
+        for (int position = routes.begin(segment); position < last; position += TASK_ROWS) {
+            int count = Math.min(TASK_ROWS, last - position);
+            computeInner(expert, position, count, begin, end);
+        }
+    }
+
+    private void computeInner(PackedExpert expert, long position, int count, int begin, int end) {
+        int cols = end - begin;
+        long gateUp = slot() + (long) intermediate * Float.BYTES; // [count, 2 cols]: gate, then up
+        long activated = gateUp + 2L * count * cols * Float.BYTES; // [cols]
+        long gate = gateUp - (long) begin * Float.BYTES;
+        multiply(expert.gate(), position, x, xScales, count, gate, begin, end, 2 * cols);
+        long up = gate + (long) cols * Float.BYTES;
+        multiply(expert.up(), position, x, xScales, count, up, begin, end, 2 * cols);
+        boolean bytes = expert.down().format().takesQuantizedRows();
+        for (int row = 0; row < count; row++) {
+            MemorySegment from = slots.asSlice(gateUp + 2L * row * cols * Float.BYTES);
+            long to = (position + row) * intermediate + begin;
+            if (bytes) {
+                MemorySegment floats = slots.asSlice(activated);
+                kernels.swiGlu(from, floats, 1, cols);
+                kernels.quantizeRows(
+                        floats,
+                        1,
+                        cols,
+                        innerQ.asSlice(to),
+                        innerScales.asSlice(to / WeightFormat.BLOCK * Float.BYTES));
+            } else {
+                kernels.swiGlu(from, inner.asSlice(to * Float.BYTES), 1, cols);
             }
+        }
+    }
+
+    /// One tile of the sums, of all rows of the pass.
+    private void computeOutputs(int tile) {
+        int begin = tileBegin(tile, outputTiles, hidden, WeightFormat.GROUP);
+        int end = tileEnd(tile, outputTiles, hidden, WeightFormat.GROUP);
+        for (int row = firstRow; row < endRow; row++) {
+            sum(row, begin, end).fill((byte) 0);
+        }
+        for (int segment = 0; segment < routes.segments(); segment++) {
+            PackedMatrix down = store.expert(layer, routes.expert(segment)).down();
+            int last = routes.begin(segment + 1);
+            for (int position = routes.begin(segment); position < last; position += TASK_ROWS) {
+                int count = Math.min(TASK_ROWS, last - position);
+                computeOutputs(down, position, count, begin, end);
+            }
+        }
+    }
+
+    private void computeOutputs(PackedMatrix down, int position, int count, int begin, int end) {
+        int cols = end - begin;
+        long y = slot() + (long) hidden * Float.BYTES; // [count, cols]
+        long shifted = y - (long) begin * Float.BYTES;
+        MemorySegment from = down.format().takesQuantizedRows() ? innerQ : inner;
+        multiply(down, position, from, innerScales, count, shifted, begin, end, cols);
+        for (int i = 0; i < count; i++) {
+            int row = routes.rowAt(position + i);
+            MemorySegment outputs = slots.asSlice(y + (long) i * cols * Float.BYTES);
+            float weight = routes.weightAt(position + i);
+            if (!kernels.combineAdd(outputs, weight, sum(row, begin, end), cols, fractionBits)) {
+                routes.jobOf(row).failed = true;
+            }
+        }
+    }
+
+    /// The outputs `begin` to `end - 1` of a row's sum.
+    private MemorySegment sum(int row, int begin, int end) {
+        long at = (long) routes.inJob(row) * hidden + begin;
+        return routes.jobOf(row).sums.asSlice(at * Long.BYTES, (long) (end - begin) * Long.BYTES);
+    }
+
+    /// Products of the rows from `position` on with the outputs `begin` to `end - 1`.
+    ///
+    /// @param rows the pass's rows, f32 or int8 as the weights take them
+    /// @param to offset in `slots` of output 0 of the first row, whether or not it is among those computed
+    /// @param stride floats from the outputs of one row to those of the next
+    private void multiply(
+            PackedMatrix w,
+            long position,
+            MemorySegment rows,
+            MemorySegment scales,
+            int count,
+            long to,
+            int begin,
+            int end,
+            int stride) {
+        int groupBegin = begin / WeightFormat.GROUP;
+        int groupEnd = Math.ceilDiv(end, WeightFormat.GROUP);
+        MemorySegment out = slots.asSlice(to);
+        if (w.format().takesQuantizedRows()) {
+            MemorySegment q = rows.asSlice(position * w.cols());
+            MemorySegment rowScales = scales.asSlice(position * scaleBytes(w.cols()));
+            kernels.matMulQuantized(w, q, rowScales, count, out, stride, groupBegin, groupEnd);
+        } else {
+            MemorySegment from = rows.asSlice(position * w.cols() * Float.BYTES);
+            kernels.matMul(w, from, count, out, stride, groupBegin, groupEnd);
         }
     }
 

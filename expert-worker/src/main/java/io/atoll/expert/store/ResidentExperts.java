@@ -9,6 +9,7 @@ import io.atoll.model.weights.ExpertWeights;
 import io.atoll.model.weights.PackingMode;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.model.weights.WeightPacking;
+import io.atoll.model.weights.WidenedWeights;
 import java.lang.foreign.Arena;
 import java.lang.foreign.SegmentAllocator;
 import java.util.Collections;
@@ -99,9 +100,6 @@ public final class ResidentExperts implements ExpertStore {
             return load(weights, shard, format.get().takesQuantizedRows(), _ -> format.get());
         }
         PackingMode mode = WeightPacking.expertMode(weights);
-        if (mode == PackingMode.EXACT) {
-            warnIfSomeCouldBePacked(weights, shard);
-        }
         return load(
                 weights,
                 shard,
@@ -114,32 +112,29 @@ public final class ResidentExperts implements ExpertStore {
             ExpertShard shard,
             boolean quantizedRows,
             Function<List<WeightMatrix>, WeightFormat> format) {
-        return new ResidentExperts(
-                shard,
-                weights.config().hiddenSize(),
-                weights.config().moeIntermediateSize(),
-                quantizedRows,
-                new FromModel(weights, format));
+        WidenedWeights widened = new WidenedWeights();
+        ResidentExperts loaded =
+                new ResidentExperts(
+                        shard,
+                        weights.config().hiddenSize(),
+                        weights.config().moeIntermediateSize(),
+                        quantizedRows,
+                        new FromModel(weights, format, widened));
+        widened.summary()
+                .ifPresent(
+                        summary ->
+                                LOG.warn(
+                                        "{}: experts that became f32, at several times their"
+                                                + " size: {}",
+                                        weights.source(),
+                                        summary));
+        return loaded;
     }
 
-    /// Says why a quantised model takes so much memory.
-    private static void warnIfSomeCouldBePacked(TextWeights weights, ExpertShard shard) {
-        for (LayerRange range : shard.ranges()) {
-            for (int expert = range.first(); expert <= range.last(); expert++) {
-                ExpertWeights one = weights.expert(range.layer(), expert);
-                if (WeightPacking.takesQuantizedRows(one)) {
-                    LOG.warn(
-                            "{}: some experts are stored in formats of int8 rows ({}), others are"
-                                    + " not; all become f32, which takes several times the memory",
-                            weights.source(),
-                            one.gate());
-                    return;
-                }
-            }
-        }
-    }
-
-    private record FromModel(TextWeights weights, Function<List<WeightMatrix>, WeightFormat> format)
+    private record FromModel(
+            TextWeights weights,
+            Function<List<WeightMatrix>, WeightFormat> format,
+            WidenedWeights widened)
             implements Source {
         @Override
         public PackedExpert expert(int layer, int expert, SegmentAllocator memory) {
@@ -150,7 +145,9 @@ public final class ResidentExperts implements ExpertStore {
 
         private PackedMatrix pack(WeightMatrix matrix, SegmentAllocator memory) {
             List<WeightMatrix> alone = List.of(matrix);
-            return WeightPacking.pack(format.apply(alone), weights.source(), alone, memory);
+            WeightFormat chosen = format.apply(alone);
+            widened.note(chosen, alone);
+            return WeightPacking.pack(chosen, weights.source(), alone, memory);
         }
     }
 

@@ -6,6 +6,8 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.atoll.kernels.KernelClass;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
+import io.atoll.kernels.KvLayout;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.WeightFormat;
 import java.lang.foreign.FunctionDescriptor;
@@ -28,25 +30,30 @@ public final class NativeKernels implements Kernels {
     // Slots of the library's table: `enum operation` of atoll_kernels.h.
     private static final int MAT_MUL_F32 = 0;
     private static final int MAT_MUL_BF16 = 1;
-    private static final int MAT_MUL_QUANTIZED = 2;
-    private static final int QUANTIZE_ROWS = 3;
-    private static final int RMS_NORM = 4;
-    private static final int GATED_RMS_NORM = 5;
-    private static final int L2_NORM = 6;
-    private static final int ROTARY = 7;
-    private static final int CAUSAL_CONV = 8;
-    private static final int DELTA_GATES = 9;
-    private static final int GATED_DELTA_RULE = 10;
-    private static final int ATTENTION = 11;
-    private static final int SIGMOID_GATE = 12;
-    private static final int SWI_GLU = 13;
-    private static final int ROUTER_TOP_K = 14;
-    private static final int COMBINE_ADD = 15;
-    private static final int COMBINE_TO_FLOAT = 16;
-    private static final int ADD = 17;
-    private static final int ADD_GATED = 18;
-    private static final int READ_SUM = 19;
-    private static final int OPERATIONS = 20;
+    private static final int MAT_MUL_F16 = 2;
+    private static final int MAT_MUL_F8 = 3;
+    private static final int MAT_MUL_QUANTIZED = 4;
+    private static final int QUANTIZE_ROWS = 5;
+    private static final int RMS_NORM = 6;
+    private static final int GATED_RMS_NORM = 7;
+    private static final int L2_NORM = 8;
+    private static final int ROTARY = 9;
+    private static final int CAUSAL_CONV = 10;
+    private static final int DELTA_GATES = 11;
+    private static final int GATED_DELTA_RULE = 12;
+    private static final int ATTENTION = 13;
+    private static final int SPAN = 14;
+    private static final int MERGE_SPANS = 15;
+    private static final int TO_BF16 = 16;
+    private static final int SIGMOID_GATE = 17;
+    private static final int SWI_GLU = 18;
+    private static final int ROUTER_TOP_K = 19;
+    private static final int COMBINE_ADD = 20;
+    private static final int COMBINE_TO_FLOAT = 21;
+    private static final int ADD = 22;
+    private static final int ADD_GATED = 23;
+    private static final int READ_SUM = 24;
+    private static final int OPERATIONS = 25;
 
     // How each is called, after its address: `p` a pointer, `i` an int32, `l` an int64, `f` a
     // float.
@@ -54,13 +61,16 @@ public final class NativeKernels implements Kernels {
     private static final MethodHandle CALL_MAT_MUL_QUANTIZED = downcall("ipiippipiii");
     private static final MethodHandle CALL_QUANTIZE_ROWS = downcall("piipp");
     private static final MethodHandle CALL_RMS_NORM = downcall("pipfpiii");
-    private static final MethodHandle CALL_GATED_RMS_NORM = downcall("pppfpii");
+    private static final MethodHandle CALL_GATED_RMS_NORM = downcall("ppipfpiiii");
     private static final MethodHandle CALL_L2_NORM = downcall("piiiif");
     private static final MethodHandle CALL_ROTARY = downcall("piiipp");
     private static final MethodHandle CALL_CAUSAL_CONV = downcall("ppppiiiii");
     private static final MethodHandle CALL_DELTA_GATES = downcall("ppppppii");
     private static final MethodHandle CALL_GATED_DELTA_RULE = downcall("pppppiiiiiii");
-    private static final MethodHandle CALL_ATTENTION = downcall("pppiiiiifpii");
+    private static final MethodHandle CALL_ATTENTION = downcall("piippiiiiifppii");
+    private static final MethodHandle CALL_SPAN = downcall("pippiiiiiifppii");
+    private static final MethodHandle CALL_MERGE_SPANS = downcall("piiipii");
+    private static final MethodHandle CALL_TO_BF16 = downcall("ppl");
     private static final MethodHandle CALL_SIGMOID_GATE = downcall("ppiii");
     private static final MethodHandle CALL_SWI_GLU = downcall("ppii");
     private static final MethodHandle CALL_ROUTER_TOP_K = downcall("piiipp");
@@ -76,6 +86,8 @@ public final class NativeKernels implements Kernels {
     private final String name;
     private final MemorySegment matMulF32;
     private final MemorySegment matMulBf16;
+    private final MemorySegment matMulF16;
+    private final MemorySegment matMulF8;
     private final MemorySegment matMulQuantized;
     private final MemorySegment quantizeRows;
     private final MemorySegment rmsNorm;
@@ -86,6 +98,9 @@ public final class NativeKernels implements Kernels {
     private final MemorySegment deltaGates;
     private final MemorySegment gatedDeltaRule;
     private final MemorySegment attention;
+    private final MemorySegment span;
+    private final MemorySegment mergeSpans;
+    private final MemorySegment toBf16;
     private final MemorySegment sigmoidGate;
     private final MemorySegment swiGlu;
     private final MemorySegment routerTopK;
@@ -100,6 +115,8 @@ public final class NativeKernels implements Kernels {
         this.name = name;
         matMulF32 = functions[MAT_MUL_F32];
         matMulBf16 = functions[MAT_MUL_BF16];
+        matMulF16 = functions[MAT_MUL_F16];
+        matMulF8 = functions[MAT_MUL_F8];
         matMulQuantized = functions[MAT_MUL_QUANTIZED];
         quantizeRows = functions[QUANTIZE_ROWS];
         rmsNorm = functions[RMS_NORM];
@@ -110,6 +127,9 @@ public final class NativeKernels implements Kernels {
         deltaGates = functions[DELTA_GATES];
         gatedDeltaRule = functions[GATED_DELTA_RULE];
         attention = functions[ATTENTION];
+        span = functions[SPAN];
+        mergeSpans = functions[MERGE_SPANS];
+        toBf16 = functions[TO_BF16];
         sigmoidGate = functions[SIGMOID_GATE];
         swiGlu = functions[SWI_GLU];
         routerTopK = functions[ROUTER_TOP_K];
@@ -122,13 +142,21 @@ public final class NativeKernels implements Kernels {
 
     /// The functions of a C class, if the library is there and this processor runs them.
     public static Optional<Kernels> create(KernelClass kernelClass) {
-        return NativeLibrary.instance().flatMap(library -> create(kernelClass, library));
+        return NativeLibrary.instance().flatMap(library -> create(kernelClass, true, library));
     }
 
-    private static Optional<Kernels> create(KernelClass kernelClass, NativeLibrary library) {
-        boolean vnni = kernelClass == KernelClass.C_AVX512 && library.vnni();
+    /// Those without the class's extension, if the processor has one: what [#create] gives on a processor that lacks it.
+    public static Optional<Kernels> withoutExtension(KernelClass kernelClass) {
+        return NativeLibrary.instance()
+                .filter(library -> library.hasExtension(kernelClass))
+                .flatMap(library -> create(kernelClass, false, library));
+    }
+
+    private static Optional<Kernels> create(
+            KernelClass kernelClass, boolean extended, NativeLibrary library) {
+        boolean vnni = extended && library.hasExtension(kernelClass);
         String name = vnni ? kernelClass.label() + " (vnni)" : kernelClass.label();
-        return library.functions(kernelClass, OPERATIONS)
+        return library.functions(kernelClass, extended, OPERATIONS)
                 .map(functions -> new NativeKernels(kernelClass, name, functions));
     }
 
@@ -152,13 +180,19 @@ public final class NativeKernels implements Kernels {
             int yStride,
             int groupBegin,
             int groupEnd) {
-        if (w.format().takesQuantizedRows()) {
-            throw new IllegalArgumentException("matMul takes F32 or BF16 weights: " + w.format());
-        }
         checkGroups(w, groupBegin, groupEnd);
         long px = floats(x, (long) rows * w.cols());
         long py = floats(y, span(rows, yStride, Math.min(w.rows(), groupEnd * GROUP)));
-        MemorySegment function = w.format() == WeightFormat.F32 ? matMulF32 : matMulBf16;
+        MemorySegment function =
+                switch (w.format()) {
+                    case F32 -> matMulF32;
+                    case BF16 -> matMulBf16;
+                    case F16 -> matMulF16;
+                    case F8_E4M3 -> matMulF8;
+                    default ->
+                            throw new IllegalArgumentException(
+                                    "matMul meets f32 rows only: " + w.format());
+                };
         try {
             CALL_MAT_MUL.invokeExact(
                     function,
@@ -212,25 +246,9 @@ public final class NativeKernels implements Kernels {
         }
     }
 
-    /// `enum format` of atoll_kernels.h.
+    /// `enum format` of atoll_kernels.h, which has the quantised formats in the same order.
     private static int code(WeightFormat format) {
-        return switch (format) {
-            case Q8 -> 0;
-            case Q8_0 -> 1;
-            case Q4_0 -> 2;
-            case Q4_1 -> 3;
-            case Q5_0 -> 4;
-            case Q5_1 -> 5;
-            case IQ4_NL -> 6;
-            case MXFP4 -> 7;
-            case Q2_K -> 8;
-            case Q3_K -> 9;
-            case Q4_K -> 10;
-            case Q5_K -> 11;
-            case Q6_K -> 12;
-            case IQ4_XS -> 13;
-            case F32, BF16 -> throw new IllegalArgumentException(format + " is not quantised");
-        };
+        return format.ordinal() - WeightFormat.Q8.ordinal();
     }
 
     @Override
@@ -272,21 +290,28 @@ public final class NativeKernels implements Kernels {
     public void gatedRmsNorm(
             MemorySegment x,
             MemorySegment z,
+            int stride,
             MemorySegment weight,
             float eps,
             MemorySegment y,
+            int yStride,
             int rows,
+            int count,
             int n) {
-        long all = (long) rows * n;
+        long vectors = (long) count * n;
+        long px = floats(x, span(rows, stride, vectors));
         try {
             CALL_GATED_RMS_NORM.invokeExact(
                     gatedRmsNorm,
-                    floats(x, all),
-                    floats(z, all),
+                    px,
+                    floats(z, span(rows, stride, vectors)),
+                    stride,
                     floats(weight, n),
                     eps,
-                    floats(y, all),
+                    floats(y, span(rows, yStride, vectors)),
+                    yStride,
                     rows,
+                    count,
                     n);
         } catch (Throwable e) {
             throw failed(e);
@@ -426,37 +451,124 @@ public final class NativeKernels implements Kernels {
     @Override
     public void attention(
             MemorySegment q,
+            int rows,
+            KvLayout layout,
             MemorySegment pool,
             MemorySegment blockOffsets,
-            int blockTokens,
             int length,
             int heads,
-            int kvHeads,
-            int headDim,
             float scale,
             MemorySegment out,
             MemorySegment scratch,
             int headBegin,
             int headEnd) {
         checkRange(headBegin, headEnd, heads);
-        long all = (long) heads * headDim;
-        int blocks = (length + blockTokens - 1) / blockTokens;
-        long pb = bytes(blockOffsets, 8L * blocks);
+        long all = (long) rows * heads * layout.headDim();
+        long blocks = Math.ceilDiv((long) length + rows - 1, layout.blockTokens());
+        long pq = floats(q, all);
         try {
             CALL_ATTENTION.invokeExact(
                     attention,
-                    floats(q, all),
+                    pq,
+                    rows,
+                    kvCode(layout.format()),
                     bytes(pool, 0),
-                    pb,
-                    blockTokens,
+                    bytes(blockOffsets, Long.BYTES * blocks),
+                    layout.blockTokens(),
                     length,
                     heads,
-                    kvHeads,
-                    headDim,
+                    layout.kvHeads(),
+                    layout.headDim(),
                     scale,
                     floats(out, all),
+                    floats(scratch, Kernels.attentionScratch(layout.headDim())),
                     headBegin,
                     headEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    private static int kvCode(KvFormat format) {
+        return switch (format) {
+            case F32 -> 0;
+            case BF16 -> 1;
+        };
+    }
+
+    @Override
+    public void attentionSpan(
+            MemorySegment q,
+            KvLayout layout,
+            MemorySegment pool,
+            MemorySegment blockOffsets,
+            int length,
+            int spanIndex,
+            int heads,
+            float scale,
+            MemorySegment part,
+            MemorySegment scratch,
+            int headBegin,
+            int headEnd) {
+        checkRange(headBegin, headEnd, heads);
+        if (spanIndex < 0 || (long) spanIndex * ATTENTION_SPAN >= length) {
+            throw new IndexOutOfBoundsException(
+                    "span " + spanIndex + " of " + length + " positions");
+        }
+        long blocks = Math.ceilDiv(length, layout.blockTokens());
+        try {
+            CALL_SPAN.invokeExact(
+                    span,
+                    floats(q, (long) heads * layout.headDim()),
+                    kvCode(layout.format()),
+                    bytes(pool, 0),
+                    bytes(blockOffsets, Long.BYTES * blocks),
+                    layout.blockTokens(),
+                    length,
+                    spanIndex,
+                    heads,
+                    layout.kvHeads(),
+                    layout.headDim(),
+                    scale,
+                    floats(part, Kernels.attentionPart(heads, layout.headDim())),
+                    floats(scratch, Kernels.attentionScratch(layout.headDim())),
+                    headBegin,
+                    headEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void mergeSpans(
+            MemorySegment parts,
+            int spans,
+            int heads,
+            int headDim,
+            MemorySegment out,
+            int headBegin,
+            int headEnd) {
+        checkRange(headBegin, headEnd, heads);
+        long pp = floats(parts, spans * Kernels.attentionPart(heads, headDim));
+        try {
+            CALL_MERGE_SPANS.invokeExact(
+                    mergeSpans,
+                    pp,
+                    spans,
+                    heads,
+                    headDim,
+                    floats(out, (long) heads * headDim),
+                    headBegin,
+                    headEnd);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public void toBf16(MemorySegment x, MemorySegment y, long n) {
+        try {
+            CALL_TO_BF16.invokeExact(toBf16, floats(x, n), bytes(y, Short.BYTES * n), n);
         } catch (Throwable e) {
             throw failed(e);
         }

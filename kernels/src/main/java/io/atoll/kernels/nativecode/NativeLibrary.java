@@ -27,18 +27,18 @@ final class NativeLibrary {
     private static final Optional<NativeLibrary> LOADED = load();
 
     private final MethodHandle functions;
-    private final boolean vnni;
+    private final MethodHandle hasExtension;
 
-    private NativeLibrary(SymbolLookup symbols) throws Throwable {
+    private NativeLibrary(SymbolLookup symbols) {
         Linker linker = Linker.nativeLinker();
         functions =
                 linker.downcallHandle(
                         symbols.findOrThrow("atoll_functions"),
-                        FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS));
-        MethodHandle hasVnni =
+                        FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS));
+        hasExtension =
                 linker.downcallHandle(
-                        symbols.findOrThrow("atoll_has_vnni"), FunctionDescriptor.of(JAVA_INT));
-        vnni = (int) hasVnni.invokeExact() != 0;
+                        symbols.findOrThrow("atoll_has_extension"),
+                        FunctionDescriptor.of(JAVA_INT, JAVA_INT));
     }
 
     /// Empty if there is none for this machine, or it cannot be loaded.
@@ -46,16 +46,22 @@ final class NativeLibrary {
         return LOADED;
     }
 
-    /// Whether the AVX-512 functions use byte dot products.
-    boolean vnni() {
-        return vnni;
+    /// Whether the processor has byte dot products beside the instructions of a class.
+    boolean hasExtension(KernelClass kernelClass) {
+        try {
+            return (int) hasExtension.invokeExact(variant(kernelClass)) != 0;
+        } catch (Throwable e) {
+            throw new IllegalStateException("call of the kernel library failed", e);
+        }
     }
 
     /// The functions of a class in the library's order, or nothing if the processor cannot run them.
-    Optional<MemorySegment[]> functions(KernelClass kernelClass, int expected) {
+    ///
+    /// @param extended whether those that use the extension replace the others, if the processor has it
+    Optional<MemorySegment[]> functions(KernelClass kernelClass, boolean extended, int expected) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment table = arena.allocate(ADDRESS, expected);
-            int found = (int) functions.invokeExact(variant(kernelClass), table);
+            int found = (int) functions.invokeExact(variant(kernelClass), extended ? 1 : 0, table);
             if (found != expected) {
                 throw new IllegalStateException(
                         "library of another version: functions=" + found + " expected=" + expected);

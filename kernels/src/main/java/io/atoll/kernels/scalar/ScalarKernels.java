@@ -4,12 +4,13 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import io.atoll.kernels.BlockLayout;
 import io.atoll.kernels.KernelClass;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvLayout;
 import io.atoll.kernels.PackedMatrix;
+import io.atoll.kernels.Packing;
 import io.atoll.kernels.WeightFormat;
 import java.lang.foreign.MemorySegment;
 
@@ -17,6 +18,17 @@ import java.lang.foreign.MemorySegment;
 public class ScalarKernels implements Kernels {
     private static final int GROUP = WeightFormat.GROUP;
     private static final int BLOCK = WeightFormat.BLOCK;
+
+    private final ScalarAttention attention;
+
+    public ScalarKernels() {
+        this(new ScalarAttention());
+    }
+
+    /// @param attention may have faster loops
+    protected ScalarKernels(ScalarAttention attention) {
+        this.attention = attention;
+    }
 
     @Override
     public KernelClass kernelClass() {
@@ -38,36 +50,20 @@ public class ScalarKernels implements Kernels {
             int groupBegin,
             int groupEnd) {
         if (w.format().takesQuantizedRows()) {
-            throw new IllegalArgumentException("matMul takes F32 or BF16 weights: " + w.format());
+            throw new IllegalArgumentException("matMul meets f32 rows only: " + w.format());
         }
         int outputEnd = Math.min(w.rows(), groupEnd * GROUP);
         for (int r = 0; r < rows; r++) {
             for (int o = groupBegin * GROUP; o < outputEnd; o++) {
-                float sum =
-                        w.format() == WeightFormat.F32
-                                ? dotF32(w, o, x, (long) r * w.cols())
-                                : dotBf16(w, o, x, (long) r * w.cols());
-                set(y, (long) r * yStride + o, sum);
+                set(y, (long) r * yStride + o, dot(w, o, x, (long) r * w.cols()));
             }
         }
     }
 
-    private static float dotF32(PackedMatrix w, int output, MemorySegment x, long xBegin) {
-        long first = (long) (output / GROUP) * w.cols() * GROUP + output % GROUP;
+    private static float dot(PackedMatrix w, int output, MemorySegment x, long xBegin) {
         float sum = 0f;
         for (int c = 0; c < w.cols(); c++) {
-            float weight = w.data().getAtIndex(JAVA_FLOAT, first + (long) c * GROUP);
-            sum = Math.fma(weight, get(x, xBegin + c), sum);
-        }
-        return sum;
-    }
-
-    private static float dotBf16(PackedMatrix w, int output, MemorySegment x, long xBegin) {
-        long first = (long) (output / GROUP) * w.cols() * GROUP + output % GROUP;
-        float sum = 0f;
-        for (int c = 0; c < w.cols(); c++) {
-            int bits = w.data().getAtIndex(JAVA_SHORT, first + (long) c * GROUP) << 16;
-            sum = Math.fma(Float.intBitsToFloat(bits), get(x, xBegin + c), sum);
+            sum = Math.fma(Packing.weight(w, output, c), get(x, xBegin + c), sum);
         }
         return sum;
     }
@@ -92,7 +88,7 @@ public class ScalarKernels implements Kernels {
                     float rowScale = get(scales, (long) r * blocks + c / BLOCK);
                     sum = addRun(w, layout, o, c, q, (long) r * w.cols() + c, rowScale, sum);
                 }
-                set(y, (long) r * yStride + o, sum);
+                set(y, (long) r * yStride + o, layout.finish(w.data(), w.cols(), o, sum));
             }
         }
     }
@@ -181,17 +177,23 @@ public class ScalarKernels implements Kernels {
     public void gatedRmsNorm(
             MemorySegment x,
             MemorySegment z,
+            int stride,
             MemorySegment weight,
             float eps,
             MemorySegment y,
+            int yStride,
             int rows,
+            int count,
             int n) {
         for (int r = 0; r < rows; r++) {
-            long row = (long) r * n;
-            float scale = inverseRms(x, row, n, eps);
-            for (int i = 0; i < n; i++) {
-                float normed = (get(x, row + i) * scale) * get(weight, i);
-                set(y, row + i, normed * ScalarMath.silu(get(z, row + i)));
+            for (int v = 0; v < count; v++) {
+                long from = (long) r * stride + (long) v * n;
+                long to = (long) r * yStride + (long) v * n;
+                float scale = inverseRms(x, from, n, eps);
+                for (int i = 0; i < n; i++) {
+                    float normed = (get(x, from + i) * scale) * get(weight, i);
+                    set(y, to + i, normed * ScalarMath.silu(get(z, from + i)));
+                }
             }
         }
     }
@@ -291,7 +293,7 @@ public class ScalarKernels implements Kernels {
                 float sum = 0f;
                 for (int j = 0; j < width; j++) {
                     float input = convInput(u, state, kept, channels, t - kept + j, c);
-                    sum = Math.fma(get(weight, (long) c * width + j), input, sum);
+                    sum = Math.fma(get(weight, (long) j * channels + c), input, sum);
                 }
                 set(y, (long) t * channels + c, ScalarMath.silu(sum));
             }
@@ -412,80 +414,87 @@ public class ScalarKernels implements Kernels {
     @Override
     public void attention(
             MemorySegment q,
+            int rows,
+            KvLayout layout,
             MemorySegment pool,
             MemorySegment blockOffsets,
-            int blockTokens,
             int length,
             int heads,
-            int kvHeads,
-            int headDim,
             float scale,
             MemorySegment out,
             MemorySegment scratch,
             int headBegin,
             int headEnd) {
-        MemorySegment p = scratch.asSlice(0, 4L * ATTENTION_SEGMENT);
-        MemorySegment o = scratch.asSlice(4L * ATTENTION_SEGMENT, 4L * headDim);
-        for (int h = headBegin; h < headEnd; h++) {
-            long kvHead = h / (heads / kvHeads);
-            long query = (long) h * headDim;
-            float allMax = 0f;
-            float allSum = 0f;
-            for (int begin = 0; begin < length; begin += ATTENTION_SEGMENT) {
-                int count = Math.min(ATTENTION_SEGMENT, length - begin);
-                float max = Float.NEGATIVE_INFINITY;
-                for (int j = 0; j < count; j++) {
-                    long key = kvRow(blockOffsets, blockTokens, begin + j, kvHead, headDim);
-                    float score = dotByLanes(q, query, pool, key, headDim) * scale;
-                    set(p, j, score);
-                    max = score > max ? score : max;
-                }
-                float sum = 0f;
-                for (int j = 0; j < count; j++) {
-                    float weight = ScalarMath.exp(get(p, j) - max);
-                    set(p, j, weight);
-                    sum += weight;
-                }
-                for (int i = 0; i < headDim; i++) {
-                    float value = 0f;
-                    for (int j = 0; j < count; j++) {
-                        long v =
-                                kvRow(
-                                        blockOffsets,
-                                        blockTokens,
-                                        begin + j,
-                                        kvHeads + kvHead,
-                                        headDim);
-                        value = Math.fma(get(p, j), get(pool, v + i), value);
-                    }
-                    set(o, i, value);
-                }
-                if (begin == 0) {
-                    allMax = max;
-                    allSum = sum;
-                    MemorySegment.copy(o, 0, out, 4 * query, 4L * headDim);
-                } else {
-                    float newMax = max > allMax ? max : allMax;
-                    float keep = ScalarMath.exp(allMax - newMax);
-                    float take = ScalarMath.exp(max - newMax);
-                    allMax = newMax;
-                    allSum = Math.fma(allSum, keep, sum * take);
-                    for (int i = 0; i < headDim; i++) {
-                        set(out, query + i, Math.fma(get(out, query + i), keep, get(o, i) * take));
-                    }
-                }
-            }
-            for (int i = 0; i < headDim; i++) {
-                set(out, query + i, get(out, query + i) / allSum);
+        ScalarAttention.Cache cache = new ScalarAttention.Cache(layout, pool, blockOffsets);
+        for (int r = 0; r < rows; r++) {
+            for (int h = headBegin; h < headEnd; h++) {
+                long query = ((long) r * heads + h) * layout.headDim();
+                int kvHead = h / (heads / layout.kvHeads());
+                attention.attend(q, query, cache, kvHead, length + r, scale, out, scratch);
             }
         }
     }
 
-    /// Index in the pool of the first float of a position's key (heads from 0) or value (heads from `kvHeads`).
-    private static long kvRow(
-            MemorySegment blockOffsets, int blockTokens, int position, long head, int headDim) {
-        long block = blockOffsets.getAtIndex(JAVA_LONG, position / blockTokens) / 4;
-        return block + (head * blockTokens + position % blockTokens) * headDim;
+    @Override
+    public void attentionSpan(
+            MemorySegment q,
+            KvLayout layout,
+            MemorySegment pool,
+            MemorySegment blockOffsets,
+            int length,
+            int span,
+            int heads,
+            float scale,
+            MemorySegment part,
+            MemorySegment scratch,
+            int headBegin,
+            int headEnd) {
+        ScalarAttention.Cache cache = new ScalarAttention.Cache(layout, pool, blockOffsets);
+        for (int h = headBegin; h < headEnd; h++) {
+            long query = (long) h * layout.headDim();
+            long max = (long) heads * layout.headDim() + h;
+            attention.attendSpan(
+                    q,
+                    query,
+                    cache,
+                    h / (heads / layout.kvHeads()),
+                    span * ATTENTION_SPAN,
+                    Math.min(length, (span + 1) * ATTENTION_SPAN),
+                    scale,
+                    part,
+                    query,
+                    part,
+                    max,
+                    heads,
+                    scratch);
+        }
+    }
+
+    @Override
+    public void mergeSpans(
+            MemorySegment parts,
+            int spans,
+            int heads,
+            int headDim,
+            MemorySegment out,
+            int headBegin,
+            int headEnd) {
+        long partFloats = Kernels.attentionPart(heads, headDim);
+        for (int h = headBegin; h < headEnd; h++) {
+            attention.mergeSpans(parts, spans, partFloats, heads, headDim, h, out);
+        }
+    }
+
+    @Override
+    public void toBf16(MemorySegment x, MemorySegment y, long n) {
+        for (long i = 0; i < n; i++) {
+            int bits = x.getAtIndex(JAVA_INT, i);
+            int rounded =
+                    (bits & 0x7FFF_FFFF) > 0x7F80_0000
+                            ? bits >>> 16 | 0x40
+                            : (bits + 0x7FFF + (bits >>> 16 & 1)) >>> 16;
+            y.setAtIndex(JAVA_SHORT, i, (short) rounded);
+        }
     }
 
     @Override

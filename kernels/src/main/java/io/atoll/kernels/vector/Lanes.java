@@ -89,6 +89,21 @@ final class Lanes {
                 .reinterpretAsFloats();
     }
 
+    /// The `part`-th [#LENGTH] of sixteen E4M3 numbers, each divided by 256: [io.atoll.kernels.Fp8Layout].
+    static FloatVector loadF8(MemorySegment segment, long offset, int part) {
+        IntVector codes = loadSignedBytes(segment, offset, part);
+        IntVector magnitude = codes.and(0x7F);
+        IntVector finite =
+                magnitude
+                        .lanewise(VectorOperators.LSHL, 20)
+                        .reinterpretAsFloats()
+                        .mul(0x1p112f)
+                        .reinterpretAsInts();
+        return codes.and(0x8000_0000)
+                .or(finite.blend(0x7FC0_0000, magnitude.compare(VectorOperators.EQ, 0x7F)))
+                .reinterpretAsFloats();
+    }
+
     /// The `part`-th [#LENGTH] of sixteen bytes.
     static IntVector loadSignedBytes(MemorySegment segment, long offset, int part) {
         return ByteVector.fromMemorySegment(ByteVector.SPECIES_128, segment, offset, ORDER)
@@ -137,6 +152,50 @@ final class Lanes {
             s1 = load(a, aFirst + i + 4).fma(load(b, bFirst + i + 4), s1);
             s2 = load(a, aFirst + i + 8).fma(load(b, bFirst + i + 8), s2);
             s3 = load(a, aFirst + i + 12).fma(load(b, bFirst + i + 12), s3);
+        }
+        return fold4(s0.add(s2).add(s1.add(s3)));
+    }
+
+    /// The same with `b` in BF16.
+    static float dotBf16(MemorySegment a, long aFirst, MemorySegment b, long bFirst, int n) {
+        return switch (PARTS) {
+            case 1 -> dotBf16In1(a, aFirst, b, bFirst, n);
+            case 2 -> dotBf16In2(a, aFirst, b, bFirst, n);
+            default -> dotBf16In4(a, aFirst, b, bFirst, n);
+        };
+    }
+
+    private static float dotBf16In1(
+            MemorySegment a, long aFirst, MemorySegment b, long bFirst, int n) {
+        FloatVector sum = FloatVector.zero(FLOATS);
+        for (int i = 0; i < n; i += 16) {
+            sum = load(a, aFirst + i).fma(loadBf16(b, bFirst + i), sum);
+        }
+        return fold16(sum);
+    }
+
+    private static float dotBf16In2(
+            MemorySegment a, long aFirst, MemorySegment b, long bFirst, int n) {
+        FloatVector low = FloatVector.zero(FLOATS);
+        FloatVector high = low;
+        for (int i = 0; i < n; i += 16) {
+            low = load(a, aFirst + i).fma(loadBf16(b, bFirst + i), low);
+            high = load(a, aFirst + i + 8).fma(loadBf16(b, bFirst + i + 8), high);
+        }
+        return fold8(low.add(high));
+    }
+
+    private static float dotBf16In4(
+            MemorySegment a, long aFirst, MemorySegment b, long bFirst, int n) {
+        FloatVector s0 = FloatVector.zero(FLOATS);
+        FloatVector s1 = s0;
+        FloatVector s2 = s0;
+        FloatVector s3 = s0;
+        for (int i = 0; i < n; i += 16) {
+            s0 = load(a, aFirst + i).fma(loadBf16(b, bFirst + i), s0);
+            s1 = load(a, aFirst + i + 4).fma(loadBf16(b, bFirst + i + 4), s1);
+            s2 = load(a, aFirst + i + 8).fma(loadBf16(b, bFirst + i + 8), s2);
+            s3 = load(a, aFirst + i + 12).fma(loadBf16(b, bFirst + i + 12), s3);
         }
         return fold4(s0.add(s2).add(s1.add(s3)));
     }

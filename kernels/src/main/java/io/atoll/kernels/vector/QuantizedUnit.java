@@ -8,6 +8,7 @@ import static io.atoll.kernels.vector.Lanes.PARTS;
 import static io.atoll.kernels.vector.Lanes.load;
 import static io.atoll.kernels.vector.Lanes.loadBf16;
 import static io.atoll.kernels.vector.Lanes.loadF16;
+import static io.atoll.kernels.vector.Lanes.loadF8;
 import static io.atoll.kernels.vector.Lanes.loadInts;
 import static io.atoll.kernels.vector.Lanes.loadSignedBytes;
 import static io.atoll.kernels.vector.Lanes.splat;
@@ -22,13 +23,25 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
-/// The quantised product of one vector of outputs, for every layout whose codes are numbers.
+/// The quantised product of one vector of outputs, for every layout whose levels are computed from their codes.
 ///
 /// An int of the codes holds four neighbouring columns of one output.
 final class QuantizedUnit {
     private static final int EACH_BYTE = 0x01010101;
 
+    /// Doubled E2M1 magnitudes, four bits for each of their codes.
+    private static final int E2M1_MAGNITUDES = 0xC864_3210;
+
     private QuantizedUnit() {}
+
+    /// Whether [#product] takes a layout.
+    static boolean computes(BlockLayout layout) {
+        return layout.table().isEmpty() || isE2m1(layout);
+    }
+
+    private static boolean isE2m1(BlockLayout layout) {
+        return layout.table().equals(BlockLayout.E2M1_DOUBLED);
+    }
 
     /// @param unit number of the vector of outputs
     /// @param row where the row's bytes begin
@@ -42,17 +55,27 @@ final class QuantizedUnit {
             MemorySegment scales,
             long scaleRow) {
         int part = unit % PARTS;
+        int firstOutput = unit / PARTS * WeightFormat.GROUP;
         int runs = BLOCK / layout.runColumns();
-        long record = layout.record(w.cols(), unit / PARTS * WeightFormat.GROUP, 0);
+        long record = layout.record(w.cols(), firstOutput, 0);
+        boolean e2m1 = isE2m1(layout);
         FloatVector sum = FloatVector.zero(FLOATS);
         for (int first = 0; first < w.cols(); first += layout.columns()) {
             long block = record + layout.headerBytes();
+            IntVector zero = IntVector.zero(INTS);
+            if (layout.hasZero()) {
+                zero = loadSignedBytes(w.data(), layout.zeros(w.cols(), firstOutput, first), part);
+            }
             for (int b = 0; b < layout.columns() / BLOCK; b++) {
                 float rowScale = scales.getAtIndex(JAVA_FLOAT, scaleRow++);
                 for (int run = 0; run < runs; run++) {
                     int rowSum = rowSum(q, row, layout.runColumns());
-                    IntVector dot = dot(w.data(), layout, block, run, part, q, row);
-                    FloatVector product = toFloats(dot.sub(layout.offset() * rowSum)).mul(rowScale);
+                    IntVector dot =
+                            e2m1
+                                    ? e2m1Dot(w.data(), layout, block, run, part, q, row)
+                                    : dot(w.data(), layout, block, run, part, q, row)
+                                            .sub(zero.add(layout.offset()).mul(rowSum));
+                    FloatVector product = toFloats(dot).mul(rowScale);
                     sum = product.fma(scale(w.data(), layout, record, b * runs + run, part), sum);
                     if (layout.hasMinimum()) {
                         FloatVector minimum =
@@ -65,7 +88,19 @@ final class QuantizedUnit {
             }
             record += layout.recordBytes();
         }
-        return sum;
+        return finish(w, layout, firstOutput, part, sum);
+    }
+
+    private static FloatVector finish(
+            PackedMatrix w, BlockLayout layout, int output, int part, FloatVector sum) {
+        if (!layout.hasFactor()) {
+            return sum;
+        }
+        long group = layout.group(w.cols(), output);
+        FloatVector factor = load(w.data(), group / 4 + (long) part * LENGTH);
+        return layout.scales() == BlockLayout.Scales.E4M3_DIVIDED
+                ? sum.div(factor)
+                : sum.mul(factor);
     }
 
     private static int rowSum(MemorySegment q, long row, int count) {
@@ -108,6 +143,39 @@ final class QuantizedUnit {
         return dot;
     }
 
+    /// The exact products of the doubled E2M1 numbers of a run with the row's bytes.
+    private static IntVector e2m1Dot(
+            MemorySegment data,
+            BlockLayout layout,
+            long block,
+            int run,
+            int part,
+            MemorySegment q,
+            long row) {
+        int vectors = layout.runColumns() / 4;
+        long at = block + 4L * LENGTH * part;
+        IntVector dot = IntVector.zero(INTS);
+        for (int i = 0; i < vectors; i++) {
+            int a = run * vectors + i;
+            IntVector codes = field(data, at + layout.lowVector(a * 4 / 8), 4, a);
+            long x = row + 4L * i;
+            dot = dot.add(e2m1(codes, 0).mul(q.get(JAVA_BYTE, x)));
+            dot = dot.add(e2m1(codes, 8).mul(q.get(JAVA_BYTE, x + 1)));
+            dot = dot.add(e2m1(codes, 16).mul(q.get(JAVA_BYTE, x + 2)));
+            dot = dot.add(e2m1(codes, 24).mul(q.get(JAVA_BYTE, x + 3)));
+        }
+        return dot;
+    }
+
+    private static IntVector e2m1(IntVector codes, int shift) {
+        IntVector code = byteOf(codes, shift);
+        IntVector magnitude =
+                IntVector.broadcast(INTS, E2M1_MAGNITUDES)
+                        .lanewise(VectorOperators.LSHR, code.and(7).lanewise(VectorOperators.LSHL, 2))
+                        .and(15);
+        return magnitude.blend(magnitude.neg(), code.compare(VectorOperators.GE, 8));
+    }
+
     private static IntVector field(MemorySegment data, long vector, int bits, int a) {
         return loadInts(data, vector)
                 .lanewise(VectorOperators.LSHR, bits * (a % (8 / bits)))
@@ -123,9 +191,12 @@ final class QuantizedUnit {
         long lane = (long) part * LENGTH;
         long bytes = record + 64 + 16L * run;
         return switch (layout.scales()) {
-            case F32_SCALE -> load(data, record / 4 + lane);
-            case F16_SCALE, F16_SCALE_AND_MINIMUM -> loadF16(data, record / 2 + lane);
-            case BF16_SCALE -> loadBf16(data, record / 2 + lane);
+            case F32_SCALE, F32_SCALE_AND_ZERO -> load(data, record / 4 + lane);
+            case F16_SCALE, F16_SCALE_AND_MINIMUM, F16_SCALE_AND_ZERO ->
+                    loadF16(data, record / 2 + lane);
+            case BF16_SCALE, BF16_SCALE_AND_ZERO -> loadBf16(data, record / 2 + lane);
+            case SCALE_AND_ZERO_OF_OUTPUT -> splat(1f);
+            case E4M3_MULTIPLIED, E4M3_DIVIDED -> loadF8(data, record + 16L * run, part).mul(128f);
             case HALVES_TIMES_BYTES ->
                     loadF16(data, record / 2 + lane)
                             .mul(toFloats(loadSignedBytes(data, bytes + 16L * run, part).and(255)));
@@ -152,8 +223,7 @@ final class QuantizedUnit {
                                                     .lanewise(VectorOperators.LSHR, 4)
                                                     .and(15)))
                             .neg();
-            case F32_SCALE, F16_SCALE, BF16_SCALE, F16_SCALE_AND_MINIMUM, F32_TIMES_SIGNED_BYTES ->
-                    unit;
+            default -> unit;
         };
     }
 

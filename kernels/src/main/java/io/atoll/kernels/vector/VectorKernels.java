@@ -5,12 +5,14 @@ import static io.atoll.kernels.vector.Lanes.LENGTH;
 import static io.atoll.kernels.vector.Lanes.PARTS;
 import static io.atoll.kernels.vector.Lanes.load;
 import static io.atoll.kernels.vector.Lanes.loadBf16;
+import static io.atoll.kernels.vector.Lanes.loadF16;
+import static io.atoll.kernels.vector.Lanes.loadF8;
 import static io.atoll.kernels.vector.Lanes.splat;
 import static io.atoll.kernels.vector.Lanes.store;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.atoll.kernels.BlockLayout;
+import io.atoll.kernels.Fp8Layout;
 import io.atoll.kernels.KernelClass;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.WeightFormat;
@@ -32,6 +34,10 @@ public final class VectorKernels extends ScalarKernels {
     private static final int BLOCK = WeightFormat.BLOCK;
     private static final VectorSpecies<Long> LONGS = LongVector.SPECIES_PREFERRED;
 
+    public VectorKernels() {
+        super(new VectorAttention());
+    }
+
     @Override
     public KernelClass kernelClass() {
         return KernelClass.VECTOR;
@@ -48,18 +54,19 @@ public final class VectorKernels extends ScalarKernels {
             int groupBegin,
             int groupEnd) {
         if (w.format().takesQuantizedRows()) {
-            throw new IllegalArgumentException("matMul takes F32 or BF16 weights: " + w.format());
+            throw new IllegalArgumentException("matMul meets f32 rows only: " + w.format());
         }
         int end = Math.min(groupEnd * PARTS, (w.rows() + LENGTH - 1) / LENGTH);
         for (int r = 0; r < rows; r++) {
             long row = (long) r * w.cols();
             long out = (long) r * yStride;
             int unit = groupBegin * PARTS;
-            for (; unit + 4 <= end; unit += 4) {
+            boolean wide = w.format() == WeightFormat.F32 || w.format() == WeightFormat.BF16;
+            for (; wide && unit + 4 <= end; unit += 4) {
                 fourUnits(w, unit, x, row, y, out);
             }
             for (; unit < end; unit++) {
-                oneUnit(w, unit, x, row, y, out);
+                storeUnit(oneUnit(w, unit, x, row), w, unit, y, out);
             }
         }
     }
@@ -99,17 +106,47 @@ public final class VectorKernels extends ScalarKernels {
         storeUnit(s3, w, unit + 3, y, out);
     }
 
-    private static void oneUnit(
-            PackedMatrix w, int unit, MemorySegment x, long row, MemorySegment y, long out) {
-        boolean f32 = w.format() == WeightFormat.F32;
+    private static FloatVector oneUnit(PackedMatrix w, int unit, MemorySegment x, long row) {
         long first = firstWeight(w, unit);
         FloatVector sum = FloatVector.zero(FLOATS);
-        for (int c = 0; c < w.cols(); c++) {
-            FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
-            long at = first + (long) c * GROUP;
-            sum = (f32 ? load(w.data(), at) : loadBf16(w.data(), at)).fma(value, sum);
+        switch (w.format()) {
+            case F32 -> {
+                for (int c = 0; c < w.cols(); c++) {
+                    FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+                    sum = load(w.data(), first + (long) c * GROUP).fma(value, sum);
+                }
+            }
+            case BF16 -> {
+                for (int c = 0; c < w.cols(); c++) {
+                    FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+                    sum = loadBf16(w.data(), first + (long) c * GROUP).fma(value, sum);
+                }
+            }
+            case F16 -> {
+                for (int c = 0; c < w.cols(); c++) {
+                    FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+                    sum = loadF16(w.data(), first + (long) c * GROUP).fma(value, sum);
+                }
+            }
+            default -> sum = oneF8Unit(w, unit, x, row);
         }
-        storeUnit(sum, w, unit, y, out);
+        return sum;
+    }
+
+    private static FloatVector oneF8Unit(PackedMatrix w, int unit, MemorySegment x, long row) {
+        int part = unit % PARTS;
+        FloatVector sum = FloatVector.zero(FLOATS);
+        for (int first = 0; first < w.cols(); first += Fp8Layout.RECORD) {
+            long scales = Fp8Layout.scales(w.cols(), unit / PARTS, first);
+            FloatVector scale = load(w.data(), scales / 4 + (long) part * LENGTH).mul(256f);
+            long codes = Fp8Layout.codes(w.cols(), unit / PARTS, first);
+            int end = Math.min(w.cols(), first + Fp8Layout.RECORD);
+            for (int c = first; c < end; c++, codes += GROUP) {
+                FloatVector value = splat(x.getAtIndex(JAVA_FLOAT, row + c));
+                sum = loadF8(w.data(), codes, part).mul(scale).fma(value, sum);
+            }
+        }
+        return sum;
     }
 
     private static long firstWeight(PackedMatrix w, int unit) {
@@ -122,7 +159,7 @@ public final class VectorKernels extends ScalarKernels {
         store(sum, y, out + output, w.rows() - output);
     }
 
-    /// A code of a table's format is looked up one by one, so those are left to the scalar code.
+    /// A code of an uneven table is looked up one by one, so those are left to the scalar code.
     @Override
     public void matMulQuantized(
             PackedMatrix w,
@@ -134,7 +171,7 @@ public final class VectorKernels extends ScalarKernels {
             int groupBegin,
             int groupEnd) {
         BlockLayout layout = w.format().layout();
-        if (!layout.table().isEmpty()) {
+        if (!QuantizedUnit.computes(layout)) {
             super.matMulQuantized(w, q, scales, rows, y, yStride, groupBegin, groupEnd);
             return;
         }
@@ -179,21 +216,27 @@ public final class VectorKernels extends ScalarKernels {
     public void gatedRmsNorm(
             MemorySegment x,
             MemorySegment z,
+            int stride,
             MemorySegment weight,
             float eps,
             MemorySegment y,
+            int yStride,
             int rows,
+            int count,
             int n) {
         if (n % 16 != 0) {
-            super.gatedRmsNorm(x, z, weight, eps, y, rows, n);
+            super.gatedRmsNorm(x, z, stride, weight, eps, y, yStride, rows, count, n);
             return;
         }
         for (int r = 0; r < rows; r++) {
-            long row = (long) r * n;
-            float scale = inverseRms(x, row, n, eps);
-            for (int i = 0; i < n; i += LENGTH) {
-                FloatVector normed = load(x, row + i).mul(scale).mul(load(weight, i));
-                store(normed.mul(Lanes.silu(load(z, row + i))), y, row + i);
+            for (int v = 0; v < count; v++) {
+                long from = (long) r * stride + (long) v * n;
+                long to = (long) r * yStride + (long) v * n;
+                float scale = inverseRms(x, from, n, eps);
+                for (int i = 0; i < n; i += LENGTH) {
+                    FloatVector normed = load(x, from + i).mul(scale).mul(load(weight, i));
+                    store(normed.mul(Lanes.silu(load(z, from + i))), y, to + i);
+                }
             }
         }
     }
@@ -279,145 +322,6 @@ public final class VectorKernels extends ScalarKernels {
             o = updated.fma(splat(qkv.getAtIndex(JAVA_FLOAT, q + i)), o);
         }
         return o;
-    }
-
-    @Override
-    public void attention(
-            MemorySegment q,
-            MemorySegment pool,
-            MemorySegment blockOffsets,
-            int blockTokens,
-            int length,
-            int heads,
-            int kvHeads,
-            int headDim,
-            float scale,
-            MemorySegment out,
-            MemorySegment scratch,
-            int headBegin,
-            int headEnd) {
-        if (headDim % 16 != 0) {
-            super.attention(
-                    q,
-                    pool,
-                    blockOffsets,
-                    blockTokens,
-                    length,
-                    heads,
-                    kvHeads,
-                    headDim,
-                    scale,
-                    out,
-                    scratch,
-                    headBegin,
-                    headEnd);
-            return;
-        }
-        for (int h = headBegin; h < headEnd; h++) {
-            Cache cache =
-                    new Cache(
-                            pool,
-                            blockOffsets,
-                            blockTokens,
-                            kvHeads,
-                            headDim,
-                            h / (heads / kvHeads));
-            attendHead(q, cache, length, scale, out, scratch, (long) h * headDim);
-        }
-    }
-
-    /// Where one key/value head lies. It never leaves this class's loops, so no object is made of it.
-    private record Cache(
-            MemorySegment pool,
-            MemorySegment blockOffsets,
-            int blockTokens,
-            int kvHeads,
-            int headDim,
-            int head) {
-        /// Index of the first float of a position's key.
-        long key(int position) {
-            return row(position, head);
-        }
-
-        long value(int position) {
-            return row(position, kvHeads + head);
-        }
-
-        private long row(int position, long row) {
-            long block = blockOffsets.getAtIndex(JAVA_LONG, position / blockTokens) / 4;
-            return block + (row * blockTokens + position % blockTokens) * headDim;
-        }
-    }
-
-    private static void attendHead(
-            MemorySegment q,
-            Cache cache,
-            int length,
-            float scale,
-            MemorySegment out,
-            MemorySegment p,
-            long head) {
-        float allMax = 0f;
-        float allSum = 0f;
-        for (int begin = 0; begin < length; begin += ATTENTION_SEGMENT) {
-            int count = Math.min(ATTENTION_SEGMENT, length - begin);
-            float max = Float.NEGATIVE_INFINITY;
-            for (int j = 0; j < count; j++) {
-                float score =
-                        Lanes.dot(q, head, cache.pool(), cache.key(begin + j), cache.headDim())
-                                * scale;
-                p.setAtIndex(JAVA_FLOAT, j, score);
-                max = score > max ? score : max;
-            }
-            float sum = softmax(p, count, max);
-            float keep = 0f;
-            float take = 1f;
-            if (begin == 0) {
-                allMax = max;
-                allSum = sum;
-            } else {
-                float newMax = max > allMax ? max : allMax;
-                keep = ScalarMath.exp(allMax - newMax);
-                take = ScalarMath.exp(max - newMax);
-                allMax = newMax;
-                allSum = Math.fma(allSum, keep, sum * take);
-            }
-            for (int i = 0; i < cache.headDim(); i += LENGTH) {
-                FloatVector part = weightedValues(cache, p, begin, count, i);
-                FloatVector all =
-                        begin == 0 ? part : load(out, head + i).fma(splat(keep), part.mul(take));
-                store(all, out, head + i);
-            }
-        }
-        for (int i = 0; i < cache.headDim(); i += LENGTH) {
-            store(load(out, head + i).div(allSum), out, head + i);
-        }
-    }
-
-    /// Turns scores into `exp(score - max)` and returns their sum in ascending order.
-    private static float softmax(MemorySegment p, int count, float max) {
-        int i = 0;
-        for (; i + LENGTH <= count; i += LENGTH) {
-            store(Lanes.exp(load(p, i).sub(max)), p, i);
-        }
-        for (; i < count; i++) {
-            p.setAtIndex(JAVA_FLOAT, i, ScalarMath.exp(p.getAtIndex(JAVA_FLOAT, i) - max));
-        }
-        float sum = 0f;
-        for (int j = 0; j < count; j++) {
-            sum += p.getAtIndex(JAVA_FLOAT, j);
-        }
-        return sum;
-    }
-
-    private static FloatVector weightedValues(
-            Cache cache, MemorySegment p, int begin, int count, int column) {
-        FloatVector sum = FloatVector.zero(FLOATS);
-        for (int j = 0; j < count; j++) {
-            FloatVector value = load(cache.pool(), cache.value(begin + j) + column);
-            sum = value.fma(splat(p.getAtIndex(JAVA_FLOAT, j)), sum);
-        }
-        return sum;
     }
 
     @Override

@@ -1,29 +1,26 @@
 package io.atoll.model.chat;
 
-import java.util.ArrayList;
+import io.atoll.model.chat.TextWindow.Match;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.Optional;
+import java.util.function.Supplier;
 
-/// Splits what the model writes into reasoning and content, while it writes it.
+/// Tells apart what the model writes, while it writes it: reasoning, content and, where tools were offered, calls.
 ///
 /// A state machine without a clock or a thread: it is fed text in pieces of any size, cut anywhere, and says what is known so
-/// far. The pieces' sizes do not change the joined result. It keeps back only what may still turn out to be a tag, or white
-/// space next to one.
+/// far. The pieces' sizes do not change the joined result. It keeps back only what may still turn out to be markup, or white
+/// space next to it. Its work grows with the length of the output, whatever the output is.
 ///
 /// - A prompt that ends inside a thinking block starts in reasoning, and a `<think>` the model repeats is dropped. Otherwise
 ///   everything is content, unless the output itself opens a block at its start.
 /// - The first `</think>` ends reasoning; later ones are content. Without any, reasoning ends where `<tool_call>` is followed by
 ///   `<function=`, because dropping the call would end an agent's turn for nothing; without that, all is reasoning. As an end
 ///   tag may always follow, reasoning from such a call on is known only at the end.
-/// - White space around reasoning and blank lines before the content go. Content is otherwise left as it is, calls included.
+/// - White space around reasoning and blank lines before the content go. Content is otherwise left as it is, but for the calls
+///   that [ToolCallParser] takes out of it.
 public final class OutputParser {
     private static final String OPEN = "<think>";
     private static final String CLOSE = "</think>";
-    private static final String CALL = "<tool_call>";
-    private static final String FUNCTION = "<function=";
-    private static final Pattern CALL_OPENER =
-            Pattern.compile("<tool_call>[ \\t\\r\\n]*<function=");
 
     private enum State {
         /// Nothing but white space yet: a `<think>` may come.
@@ -31,7 +28,7 @@ public final class OutputParser {
         /// In reasoning, before its first visible character.
         REASONING_START,
         REASONING,
-        /// In reasoning that may end at the call which begins `held`.
+        /// In reasoning that may end at the call at `callAt`.
         CALL_IN_REASONING,
         /// After `</think>`, before the first visible character.
         CONTENT_START,
@@ -40,21 +37,29 @@ public final class OutputParser {
     }
 
     private final boolean promptOpensThinking;
+    private final TextWindow window = new TextWindow();
+    private final CallOpener opener = new CallOpener(window);
+    private final Deltas deltas = new Deltas();
+    private final Optional<ToolCallParser> calls;
     private State state = State.START;
-    private final StringBuilder held = new StringBuilder();
-    private int searched; // of `held`, in CALL_IN_REASONING
-    private List<OutputDelta> deltas = new ArrayList<>();
+    private int position; // what stands before it has been given out
+    private int scanned; // what stands before it holds no markup
+    private int visibleEnd; // behind the last visible character before `scanned`
+    private int callAt;
+    private String halfCharacter = "";
 
-    /// A parser for one output.
+    /// A parser for one output that may hold calls.
     ///
     /// @param promptOpensThinking whether the prompt ended inside a thinking block
-    public OutputParser(boolean promptOpensThinking) {
+    /// @param tools the tools that were offered; without any, nothing is a call
+    /// @param callIds gives each call its id
+    public OutputParser(
+            boolean promptOpensThinking, ToolDefinitions tools, Supplier<String> callIds) {
         this.promptOpensThinking = promptOpensThinking;
-    }
-
-    /// A parser for the output that follows `prompt`.
-    public static OutputParser after(String prompt) {
-        return new OutputParser(prompt.stripTrailing().endsWith(OPEN));
+        this.calls =
+                tools.isEmpty()
+                        ? Optional.empty()
+                        : Optional.of(new ToolCallParser(window, opener, tools, callIds, deltas));
     }
 
     /// Takes the next piece of output. Returns what it makes known; often nothing, seldom more than one delta.
@@ -63,13 +68,12 @@ public final class OutputParser {
             throw new IllegalStateException(
                     "output after its end: " + piece.length() + " characters");
         }
-        held.append(piece);
-        State before;
-        do {
-            before = state;
-            advance();
-        } while (state != before);
-        return take();
+        String text = halfCharacter + piece;
+        boolean half = !text.isEmpty() && Character.isHighSurrogate(text.charAt(text.length() - 1));
+        int whole = text.length() - (half ? 1 : 0);
+        halfCharacter = text.substring(whole);
+        window.append(text.substring(0, whole));
+        return advance();
     }
 
     /// Ends the output. Returns what was kept back.
@@ -77,138 +81,146 @@ public final class OutputParser {
         if (state == State.FINISHED) {
             throw new IllegalStateException("the output has ended before");
         }
-        if (state == State.START) {
-            state = promptOpensThinking ? State.REASONING_START : State.CONTENT;
-            advance();
-        }
-        if (state == State.REASONING) {
-            reasoning(beforeSpace(held.length()));
-        } else if (state == State.CALL_IN_REASONING) {
-            held.delete(0, leadingSpace());
-            content();
-        }
-        // What is still held in the other states is white space that belongs to nothing.
+        window.append(halfCharacter);
+        window.complete();
+        List<OutputDelta> last = advance();
         state = State.FINISHED;
-        held.setLength(0);
-        return take();
+        return last;
     }
 
-    private List<OutputDelta> take() {
-        List<OutputDelta> taken = List.copyOf(deltas);
-        deltas = new ArrayList<>();
-        return taken;
+    /// Characters looked at so far, for the test that this grows with the length of the output.
+    long looks() {
+        return window.looks();
     }
 
-    /// Goes as far in `held` as one state can.
-    private void advance() {
-        switch (state) {
-            case START -> start();
-            case REASONING_START -> {
-                held.delete(0, leadingSpace());
-                if (!held.isEmpty()) {
-                    state = State.REASONING;
-                }
+    private List<OutputDelta> advance() {
+        boolean changed;
+        do {
+            changed =
+                    switch (state) {
+                        case START -> start();
+                        case REASONING_START -> reasoningStart();
+                        case REASONING -> reason();
+                        case CALL_IN_REASONING -> callInReasoning();
+                        case CONTENT_START -> contentStart();
+                        case CONTENT -> content();
+                        case FINISHED -> throw new IllegalStateException("the output has ended");
+                    };
+        } while (changed);
+        window.release(position);
+        return deltas.take();
+    }
+
+    /// These methods go as far as one state can, and say whether they went to another one.
+    private boolean start() {
+        scanned = window.skipSpace(scanned);
+        return switch (window.match(OPEN, scanned)) {
+            case YES -> {
+                position = scanned + OPEN.length();
+                scanned = position;
+                yield enter(State.REASONING_START);
             }
-            case REASONING -> reason();
-            case CALL_IN_REASONING -> {
-                int close = held.indexOf(CLOSE, searched);
-                searched = Math.max(0, held.length() - CLOSE.length() + 1);
-                if (close >= 0) {
-                    endReasoning(close);
-                }
+            case NO -> promptOpensThinking ? enter(State.REASONING_START) : beginContent(position);
+            case MORE -> false;
+        };
+    }
+
+    private boolean reasoningStart() {
+        scanned = window.skipSpace(scanned);
+        position = scanned;
+        visibleEnd = scanned;
+        return scanned < window.end() && enter(State.REASONING);
+    }
+
+    private boolean reason() {
+        while (scanned < window.end()) {
+            int tag = window.find('<', scanned);
+            int visible = window.visibleEnd(scanned, tag);
+            visibleEnd = visible > scanned ? visible : visibleEnd;
+            scanned = tag;
+            if (tag == window.end()) {
+                break;
             }
-            case CONTENT_START -> {
-                int visible = leadingSpace();
-                if (visible < held.length()) {
-                    held.delete(0, held.substring(0, visible).lastIndexOf('\n') + 1);
-                    state = State.CONTENT;
-                }
+            Match close = window.match(CLOSE, tag);
+            Match call = opener.match(tag);
+            if (close == Match.YES) {
+                reasoning(visibleEnd);
+                return endReasoning(tag);
             }
-            case CONTENT -> content();
-            case FINISHED -> throw new IllegalStateException("the output has ended");
+            if (call == Match.YES) {
+                reasoning(visibleEnd);
+                callAt = tag;
+                return enter(State.CALL_IN_REASONING);
+            }
+            if (close == Match.MORE || call == Match.MORE) {
+                break;
+            }
+            scanned = tag + 1;
+            visibleEnd = scanned;
         }
+        reasoning(visibleEnd);
+        return false;
     }
 
-    private void start() {
-        int visible = leadingSpace();
-        String text = held.substring(visible);
-        if (text.startsWith(OPEN)) {
-            held.delete(0, visible + OPEN.length());
-            state = State.REASONING_START;
-        } else if (!OPEN.startsWith(text)) {
-            state = promptOpensThinking ? State.REASONING_START : State.CONTENT;
+    private boolean callInReasoning() {
+        while (scanned < window.end()) {
+            scanned = window.find('<', scanned);
+            if (scanned == window.end()) {
+                break;
+            }
+            switch (window.match(CLOSE, scanned)) {
+                case YES -> {
+                    reasoning(window.visibleEnd(position, scanned));
+                    return endReasoning(scanned);
+                }
+                case MORE -> {
+                    return false;
+                }
+                case NO -> scanned++;
+            }
         }
+        return window.isComplete() && beginContent(callAt);
     }
 
-    private void reason() {
-        int close = held.indexOf(CLOSE);
-        Matcher opener = CALL_OPENER.matcher(held);
-        boolean called = opener.find();
-        if (close >= 0 && (!called || close < opener.start())) {
-            endReasoning(close);
-        } else if (called) {
-            reasoning(beforeSpace(opener.start()));
-            searched = 0;
-            state = State.CALL_IN_REASONING;
+    private boolean endReasoning(int close) {
+        position = close + CLOSE.length();
+        scanned = position;
+        return enter(State.CONTENT_START);
+    }
+
+    private boolean contentStart() {
+        int visible = window.skipSpace(scanned);
+        for (int i = scanned; i < visible; i++) {
+            position = window.charAt(i) == '\n' ? i + 1 : position;
+        }
+        scanned = visible;
+        return visible < window.end() && beginContent(position);
+    }
+
+    private boolean beginContent(int from) {
+        position = from;
+        calls.ifPresent(parser -> parser.begin(from));
+        return enter(State.CONTENT);
+    }
+
+    private boolean content() {
+        if (calls.isPresent()) {
+            position = calls.get().advance();
         } else {
-            reasoning(beforeSpace(possibleTag()));
+            String rest = window.substring(position, window.end());
+            deltas.content(rest);
+            position = window.end();
         }
+        return false;
     }
 
-    private void endReasoning(int close) {
-        int end = beforeSpace(close);
-        reasoning(end);
-        held.delete(0, close - end + CLOSE.length());
-        state = State.CONTENT_START;
+    private boolean enter(State next) {
+        state = next;
+        return true;
     }
 
     private void reasoning(int end) {
-        if (end > 0) {
-            deltas.add(new OutputDelta.Reasoning(held.substring(0, end)));
-            held.delete(0, end);
-        }
-    }
-
-    private void content() {
-        if (!held.isEmpty()) {
-            deltas.add(new OutputDelta.Content(held.toString()));
-            held.setLength(0);
-        }
-    }
-
-    /// Where the first suffix begins that more text could make a tag of; the length if there is none.
-    private int possibleTag() {
-        for (int i = held.indexOf("<"); i >= 0; i = held.indexOf("<", i + 1)) {
-            String suffix = held.substring(i);
-            if (CLOSE.startsWith(suffix) || CALL.startsWith(suffix) || mayOpenCall(suffix)) {
-                return i;
-            }
-        }
-        return held.length();
-    }
-
-    private static boolean mayOpenCall(String suffix) {
-        return suffix.startsWith(CALL)
-                && FUNCTION.startsWith(suffix.substring(CALL.length()).stripLeading());
-    }
-
-    private int leadingSpace() {
-        int i = 0;
-        while (i < held.length() && isSpace(held.charAt(i))) {
-            i++;
-        }
-        return i;
-    }
-
-    private int beforeSpace(int end) {
-        int i = end;
-        while (i > 0 && isSpace(held.charAt(i - 1))) {
-            i--;
-        }
-        return i;
-    }
-
-    private static boolean isSpace(char c) {
-        return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+        deltas.reasoning(window.substring(position, end));
+        position = end;
     }
 }

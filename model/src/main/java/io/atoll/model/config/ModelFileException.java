@@ -7,6 +7,8 @@ import java.nio.file.Path;
 /// One subclass for each kind of file; a command line can catch this type and print the message, which names the
 /// file, the place in it and the value found.
 public abstract class ModelFileException extends RuntimeException {
+    private static final int LONGEST = 800;
+
     private final transient Path file;
     private final String where;
 
@@ -14,16 +16,21 @@ public abstract class ModelFileException extends RuntimeException {
     /// @param where the field, tensor or byte range in it
     /// @param problem what is wrong, with the value found
     protected ModelFileException(Path file, String where, String problem) {
-        super(file + ": " + where + ": " + problem);
+        super(file + ": " + shorten(where) + ": " + shorten(problem));
         this.file = file;
-        this.where = where;
+        this.where = shorten(where);
     }
 
     /// As the other constructor, with the failure that caused this one.
     protected ModelFileException(Path file, String where, String problem, Throwable cause) {
-        super(file + ": " + where + ": " + problem, cause);
+        super(file + ": " + shorten(where) + ": " + shorten(problem), cause);
         this.file = file;
-        this.where = where;
+        this.where = shorten(where);
+    }
+
+    /// A message is no place for a whole file, which a field may be.
+    private static String shorten(String text) {
+        return text.length() > LONGEST ? text.substring(0, LONGEST) + "…" : text;
     }
 
     /// The file or directory at fault.

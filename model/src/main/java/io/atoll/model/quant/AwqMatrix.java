@@ -4,6 +4,7 @@ import io.atoll.model.checkpoint.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Optional;
 
 /// `w = (q - zero) * scale` in AWQ's "gemm" layout, which stores the transposed matrix: words I32 `[cols, rows / 8]` hold
 /// eight consecutive outputs of one input, and zero points `[groups, rows / 8]` are packed alike. Inside a word the outputs
@@ -56,6 +57,33 @@ final class AwqMatrix extends AbstractMatrix {
                     int q = nibble(words, col, first + i);
                     out[to + i * cols + col] = (q - rowZeros[i]) * rowScales[i];
                 }
+            }
+        }
+    }
+
+    @Override
+    public Optional<StoredCodes> codes() {
+        return Optional.of(
+                new StoredCodes(
+                        StoredCodes.Code.INT4,
+                        scales.dtype(),
+                        groupSize,
+                        Optional.empty(),
+                        this::readCodes));
+    }
+
+    private void readCodes(int first, int count, byte[] codes, float[] rowScales, byte[] rowZeros) {
+        float[] groupScales = new float[count];
+        for (int group = 0; group < groups; group++) {
+            scales.floats((long) group * rows() + first, groupScales, 0, count);
+            for (int i = 0; i < count; i++) {
+                rowScales[i * groups + group] = groupScales[i];
+                rowZeros[i * groups + group] = (byte) (nibble(zeros, group, first + i) - 8);
+            }
+        }
+        for (int col = 0; col < cols(); col++) {
+            for (int i = 0; i < count; i++) {
+                codes[i * cols() + col] = (byte) nibble(words, col, first + i);
             }
         }
     }

@@ -1,8 +1,10 @@
 package io.atoll.model.quant;
 
+import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 
 /// E2M1 pairs, U8 `[rows, cols / 2]` with the even column in the low bits, and a byte of scale for each run of a row.
 final class Fp4Matrix extends AbstractMatrix {
@@ -71,6 +73,35 @@ final class Fp4Matrix extends AbstractMatrix {
                     out[to + i + 1] = MiniFloats.e2m1(pair >> 4) * scale * after;
                 }
             }
+        }
+    }
+
+    @Override
+    public Optional<StoredCodes> codes() {
+        return Optional.of(
+                new StoredCodes(
+                        StoredCodes.Code.E2M1,
+                        kind == Kind.MXFP4 ? DType.F8_E8M0 : DType.F8_E4M3,
+                        kind.run,
+                        kind == Kind.MXFP4
+                                ? Optional.empty()
+                                : Optional.of(
+                                        new StoredCodes.Factor(
+                                                tensorScale, kind == Kind.NVFP4_DIVIDED)),
+                        this::readCodes));
+    }
+
+    private void readCodes(int first, int count, byte[] out, float[] rowScales, byte[] zeros) {
+        long scalesAt = (long) first * (cols() / kind.run);
+        for (int i = 0; i < count * (cols() / kind.run); i++) {
+            int code = scales.get(ValueLayout.JAVA_BYTE, scalesAt + i);
+            rowScales[i] = kind == Kind.MXFP4 ? MiniFloats.e8m0(code) : MiniFloats.e4m3(code);
+        }
+        long codesAt = (long) first * (cols() / 2);
+        for (int i = 0; i < count * (cols() / 2); i++) {
+            int pair = codes.get(ValueLayout.JAVA_BYTE, codesAt + i);
+            out[2 * i] = (byte) (pair & 15);
+            out[2 * i + 1] = (byte) ((pair >> 4) & 15);
         }
     }
 

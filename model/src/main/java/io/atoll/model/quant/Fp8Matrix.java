@@ -3,6 +3,7 @@ package io.atoll.model.quant;
 import io.atoll.model.checkpoint.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 
 /// `w = e4m3(code) * scale`: F8_E4M3 `[rows, cols]` with a grid of scales.
 final class Fp8Matrix extends AbstractMatrix {
@@ -18,6 +19,28 @@ final class Fp8Matrix extends AbstractMatrix {
     @Override
     public String encoding() {
         return "FP8 E4M3 with " + scales.description();
+    }
+
+    @Override
+    public Optional<StoredCodes> codes() {
+        return Optional.of(
+                new StoredCodes(
+                        StoredCodes.Code.E4M3,
+                        scales.type(),
+                        Math.min(cols(), scales.blockCols()),
+                        Optional.empty(),
+                        this::readCodes));
+    }
+
+    private void readCodes(int first, int count, byte[] out, float[] rowScales, byte[] zeros) {
+        int groups = scales.gridCols();
+        for (int i = 0; i < count; i++) {
+            for (int group = 0; group < groups; group++) {
+                rowScales[i * groups + group] = scales.at(first + i, group);
+            }
+        }
+        long from = (long) first * cols();
+        MemorySegment.copy(codes, ValueLayout.JAVA_BYTE, from, out, 0, count * cols());
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.atoll.model.quant;
 import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -75,6 +76,34 @@ public final class GgmlMatrix extends AbstractMatrix {
         return type.isPlain() || scale != 1
                 ? Optional.empty()
                 : Optional.of(new StoredBlocks(type, List.of(data)));
+    }
+
+    /// NVFP4 is the one type with a factor beside its blocks.
+    @Override
+    public Optional<StoredCodes> codes() {
+        return type == GgmlType.NVFP4
+                ? Optional.of(
+                        new StoredCodes(
+                                StoredCodes.Code.E2M1,
+                                DType.F8_E4M3,
+                                16,
+                                Optional.of(new StoredCodes.Factor(scale, false)),
+                                this::readNvfp4))
+                : Optional.empty();
+    }
+
+    private void readNvfp4(int first, int count, byte[] codes, float[] scales, byte[] zeros) {
+        long at = first * rowBytes;
+        for (int group = 0; group < count * (cols() / 16); group++) {
+            int inBlock = group % 4;
+            scales[group] = MiniFloats.ue4m3(data.get(ValueLayout.JAVA_BYTE, at + inBlock));
+            for (int i = 0; i < 8; i++) {
+                int pair = data.get(ValueLayout.JAVA_BYTE, at + 4 + 8L * inBlock + i);
+                codes[16 * group + i] = (byte) (pair & 15);
+                codes[16 * group + 8 + i] = (byte) ((pair >> 4) & 15);
+            }
+            at += inBlock == 3 ? type.blockBytes() : 0;
+        }
     }
 
     @Override

@@ -4,6 +4,7 @@ import io.atoll.model.checkpoint.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Optional;
 
 /// `w = (q - zero) * scale` in GPTQ's layout, which stores the transposed matrix: words I32 `[cols / perWord, rows]` hold
 /// consecutive inputs of one output, the first in the lowest bits; zero points I32 `[groups, rows / perWord]` hold
@@ -47,7 +48,9 @@ final class GptqMatrix extends AbstractMatrix {
 
     @Override
     public String encoding() {
-        return "GPTQ INT" + bits;
+        return "GPTQ INT"
+                + bits
+                + (ColumnGroups.size(groupOfColumn, groups).isPresent() ? "" : " with desc_act");
     }
 
     @Override
@@ -71,6 +74,43 @@ final class GptqMatrix extends AbstractMatrix {
                 for (int slot = 0; slot < perWord; slot++, word >>>= bits) {
                     int group = groupOfColumn[col + slot] * count + i;
                     out[target + slot] = ((word & mask) - groupZeros[group]) * groupScales[group];
+                }
+            }
+        }
+    }
+
+    /// Columns in an order of their own (`desc_act`) share scales with columns elsewhere, so there is no run to pack then.
+    @Override
+    public Optional<StoredCodes> codes() {
+        return ColumnGroups.size(groupOfColumn, groups)
+                .map(
+                        size ->
+                                new StoredCodes(
+                                        bits == 4 ? StoredCodes.Code.INT4 : StoredCodes.Code.INT8,
+                                        scales.dtype(),
+                                        size,
+                                        Optional.empty(),
+                                        this::readCodes));
+    }
+
+    private void readCodes(int first, int count, byte[] codes, float[] rowScales, byte[] rowZeros) {
+        int perWord = 32 / bits;
+        int mask = (1 << bits) - 1;
+        float[] groupScales = new float[count];
+        for (int group = 0; group < groups; group++) {
+            scales.floats((long) group * rows() + first, groupScales, 0, count);
+            for (int i = 0; i < count; i++) {
+                rowScales[i * groups + group] = groupScales[i];
+                rowZeros[i * groups + group] =
+                        (byte) (zero(group, first + i) - (1 << (bits - 1)));
+            }
+        }
+        for (int col = 0; col < cols(); col += perWord) {
+            long line = 4 * ((long) (col / perWord) * rows() + first);
+            for (int i = 0; i < count; i++) {
+                int word = words.get(INT, line + 4L * i);
+                for (int slot = 0; slot < perWord; slot++, word >>>= bits) {
+                    codes[i * cols() + col + slot] = (byte) (word & mask);
                 }
             }
         }

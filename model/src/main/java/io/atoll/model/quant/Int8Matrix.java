@@ -48,6 +48,31 @@ final class Int8Matrix extends AbstractMatrix {
         }
     }
 
+    @Override
+    public Optional<StoredCodes> codes() {
+        return Optional.of(
+                new StoredCodes(
+                        StoredCodes.Code.INT8,
+                        scales.type(),
+                        Math.min(cols(), scales.blockCols()),
+                        Optional.empty(),
+                        this::readCodes));
+    }
+
+    private void readCodes(int first, int count, byte[] codes, float[] rowScales, byte[] rowZeros) {
+        int groups = scales.gridCols();
+        for (int i = 0; i < count; i++) {
+            for (int group = 0; group < groups; group++) {
+                rowScales[i * groups + group] = scales.at(first + i, group);
+                rowZeros[i * groups + group] = (byte) zero(first + i, group);
+            }
+        }
+        long at = (long) first * cols();
+        for (int i = 0; i < count * cols(); i++) {
+            codes[i] = (byte) (quants.get(ValueLayout.JAVA_BYTE, at + i) + 128);
+        }
+    }
+
     private int zero(int row, int block) {
         long index = (long) row / scales.blockRows() * scales.gridCols() + block;
         return zeros.isPresent() ? zeros.get().get(ValueLayout.JAVA_BYTE, index) : 0;

@@ -43,7 +43,11 @@ final class PackedIntMatrix extends AbstractMatrix {
 
     @Override
     public String encoding() {
-        return "INT" + bits + " (packed by rows)";
+        return "INT"
+                + bits
+                + (ColumnGroups.size(groupOfColumn, groups).isPresent()
+                        ? " (packed by rows)"
+                        : " (packed by rows) with desc_act");
     }
 
     @Override
@@ -66,6 +70,36 @@ final class PackedIntMatrix extends AbstractMatrix {
                     int group = groupOfColumn[i];
                     out[to + i] = ((word & mask) - rowZeros[group]) * rowScales[group];
                 }
+            }
+        }
+    }
+
+    @Override
+    public Optional<StoredCodes> codes() {
+        return ColumnGroups.size(groupOfColumn, groups)
+                .map(
+                        size ->
+                                new StoredCodes(
+                                        bits == 4 ? StoredCodes.Code.INT4 : StoredCodes.Code.INT8,
+                                        scales.dtype(),
+                                        size,
+                                        Optional.empty(),
+                                        this::readCodes));
+    }
+
+    private void readCodes(int first, int count, byte[] codes, float[] rowScales, byte[] rowZeros) {
+        int perWord = 32 / bits;
+        int mask = (1 << bits) - 1;
+        long wordsPerRow = Math.ceilDiv(cols(), perWord);
+        scales.floats((long) first * groups, rowScales, 0, count * groups);
+        for (int i = 0; i < count; i++) {
+            for (int group = 0; group < groups; group++) {
+                rowZeros[i * groups + group] = (byte) (zero(first + i, group) - (1 << (bits - 1)));
+            }
+            long line = 4 * ((first + i) * wordsPerRow);
+            for (int col = 0; col < cols(); col++) {
+                int word = words.get(INT, line + 4L * (col / perWord));
+                codes[i * cols() + col] = (byte) ((word >>> (bits * (col % perWord))) & mask);
             }
         }
     }

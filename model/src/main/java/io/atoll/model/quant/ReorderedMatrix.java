@@ -1,5 +1,6 @@
 package io.atoll.model.quant;
 
+import io.atoll.model.checkpoint.DType;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -84,8 +85,8 @@ public final class ReorderedMatrix extends AbstractMatrix {
     }
 
     @Override
-    public boolean isBf16() {
-        return source.isBf16();
+    public Optional<DType> plainType() {
+        return source.plainType();
     }
 
     /// Runs of rows are cut out of the source where they lie. Runs of columns need not be whole blocks, so there are none then.
@@ -94,6 +95,29 @@ public final class ReorderedMatrix extends AbstractMatrix {
         return axis == Axis.COLUMNS
                 ? Optional.empty()
                 : source.blocks().filter(stored -> stored.rows().size() == 1).map(this::moved);
+    }
+
+    /// As with blocks: groups of columns stay together where rows are moved only.
+    @Override
+    public Optional<StoredCodes> codes() {
+        return axis == Axis.COLUMNS
+                ? Optional.empty()
+                : source.codes().map(stored -> stored.withReader(movedRows(stored)));
+    }
+
+    private StoredCodes.Reader movedRows(StoredCodes stored) {
+        int groups = Math.ceilDiv(cols(), stored.groupColumns());
+        return (first, count, codes, scales, zeros) -> {
+            byte[] rowCodes = new byte[cols()];
+            float[] rowScales = new float[groups];
+            byte[] rowZeros = new byte[groups];
+            for (int i = 0; i < count; i++) {
+                stored.reader().read(sourceIndex(first + i), 1, rowCodes, rowScales, rowZeros);
+                System.arraycopy(rowCodes, 0, codes, i * cols(), cols());
+                System.arraycopy(rowScales, 0, scales, i * groups, groups);
+                System.arraycopy(rowZeros, 0, zeros, i * groups, groups);
+            }
+        };
     }
 
     private StoredBlocks moved(StoredBlocks stored) {

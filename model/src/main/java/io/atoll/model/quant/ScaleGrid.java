@@ -1,16 +1,18 @@
 package io.atoll.model.quant;
 
 import io.atoll.model.checkpoint.CheckpointException;
+import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
 import java.util.Arrays;
 
 /// Scales that each serve a block of a matrix: all of it, a row, a run of a row, or a rectangle.
 ///
+/// @param type how the file stores them
 /// @param values `[ceil(rows / blockRows), gridCols]`, row-major
 /// @param gridCols blocks across
 /// @param blockRows rows of a block
 /// @param blockCols columns of a block
-record ScaleGrid(float[] values, int gridCols, int blockRows, int blockCols) {
+record ScaleGrid(DType type, float[] values, int gridCols, int blockRows, int blockCols) {
 
     /// The scale of block `block` (counted across) for a row.
     float at(int row, int block) {
@@ -27,20 +29,20 @@ record ScaleGrid(float[] values, int gridCols, int blockRows, int blockCols) {
         scales.expectFloats();
         long[] shape = scales.shape();
         if (scales.elements() == 1) {
-            return new ScaleGrid(scales.floats(), 1, rows, cols);
+            return new ScaleGrid(scales.dtype(), scales.floats(), 1, rows, cols);
         }
         if (shape.length == 1 && shape[0] == rows) {
-            return new ScaleGrid(scales.floats(), 1, 1, cols);
+            return new ScaleGrid(scales.dtype(), scales.floats(), 1, 1, cols);
         }
         if (shape.length == 2) {
             if (blockRows > 0
                     && shape[0] == Math.ceilDiv(rows, blockRows)
                     && shape[1] == Math.ceilDiv(cols, blockCols)) {
-                return new ScaleGrid(scales.floats(), (int) shape[1], blockRows, blockCols);
+                return new ScaleGrid(scales.dtype(), scales.floats(), (int) shape[1], blockRows, blockCols);
             }
             if (shape[0] == rows && shape[1] >= 1 && shape[1] <= cols) {
                 int group = groupSize(scales, cols, (int) shape[1], groupSize);
-                return new ScaleGrid(scales.floats(), (int) shape[1], 1, group);
+                return new ScaleGrid(scales.dtype(), scales.floats(), (int) shape[1], 1, group);
             }
         }
         throw new CheckpointException(

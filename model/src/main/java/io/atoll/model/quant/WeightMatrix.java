@@ -72,8 +72,13 @@ public interface WeightMatrix {
         return Optional.empty();
     }
 
-    /// Whether it is stored as BF16, in whatever order, so that every value is one that BF16 holds.
-    default boolean isBf16() {
-        return plain().filter(tensor -> tensor.dtype() == DType.BF16).isPresent();
+    /// The codes of the matrix and their scales, where it is stored so and a scale serves a run of neighbouring columns.
+    default Optional<StoredCodes> codes() {
+        return Optional.empty();
+    }
+
+    /// The type of the plain floats that it is stored as, in whatever order, so that every value is one that this type holds.
+    default Optional<DType> plainType() {
+        return plain().map(Tensor::dtype);
     }
 }

@@ -1,6 +1,8 @@
 package io.atoll.model.reference;
 
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
+import io.atoll.kernels.KvLayout;
 import io.atoll.model.config.TextConfig;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -39,25 +41,27 @@ public sealed interface LayerState {
         }
     }
 
-    /// Keys (after norm and rotation) and values of an attention layer, in blocks `[2, kvHeads, BLOCK_TOKENS, headDim]` that lie next
-    /// to each other.
+    /// Keys (after norm and rotation) and values of an attention layer, in blocks that lie next to each other.
     final class KeyValues implements LayerState {
-        static final int BLOCK_TOKENS = Kernels.ATTENTION_SEGMENT;
-
-        private final int kvHeads;
-        private final int headDim;
-        private final long blockBytes;
+        private final KvLayout layout;
         private Arena arena = Arena.ofShared();
         private MemorySegment pool;
         private MemorySegment blockOffsets;
         private int tokens;
 
-        KeyValues(TextConfig config) {
-            kvHeads = config.keyValueHeads();
-            headDim = config.headDim();
-            blockBytes = 2L * kvHeads * BLOCK_TOKENS * headDim * Float.BYTES;
-            pool = arena.allocate(blockBytes, 64);
+        KeyValues(TextConfig config, KvFormat format) {
+            layout =
+                    new KvLayout(
+                            format,
+                            config.keyValueHeads(),
+                            Kernels.ATTENTION_SEGMENT,
+                            config.headDim());
+            pool = arena.allocate(layout.blockBytes(), 64);
             blockOffsets = arena.allocate(ValueLayout.JAVA_LONG, 1);
+        }
+
+        KvLayout layout() {
+            return layout;
         }
 
         MemorySegment pool() {
@@ -69,16 +73,11 @@ public sealed interface LayerState {
         }
 
         /// Adds the next token's `[kvHeads, headDim]` key and value.
-        void append(MemorySegment key, MemorySegment value) {
-            if (tokens * blockBytes == pool.byteSize() * BLOCK_TOKENS) {
+        void append(Kernels kernels, MemorySegment key, MemorySegment value) {
+            if (tokens * layout.blockBytes() == pool.byteSize() * layout.blockTokens()) {
                 grow();
             }
-            long headBytes = (long) Float.BYTES * headDim;
-            for (int head = 0; head < kvHeads; head++) {
-                MemorySegment.copy(key, head * headBytes, pool, offset(0, head, tokens), headBytes);
-                MemorySegment.copy(
-                        value, head * headBytes, pool, offset(1, head, tokens), headBytes);
-            }
+            layout.store(kernels, key, value, pool, blockOffsets, tokens);
             tokens++;
         }
 
@@ -86,10 +85,10 @@ public sealed interface LayerState {
             Arena larger = Arena.ofShared();
             MemorySegment largerPool = larger.allocate(2 * pool.byteSize(), 64);
             MemorySegment.copy(pool, 0, largerPool, 0, pool.byteSize());
-            long blocks = largerPool.byteSize() / blockBytes;
+            long blocks = largerPool.byteSize() / layout.blockBytes();
             MemorySegment largerOffsets = larger.allocate(ValueLayout.JAVA_LONG, blocks);
             for (long block = 0; block < blocks; block++) {
-                largerOffsets.setAtIndex(ValueLayout.JAVA_LONG, block, block * blockBytes);
+                largerOffsets.setAtIndex(ValueLayout.JAVA_LONG, block, block * layout.blockBytes());
             }
             arena.close();
             arena = larger;
@@ -97,34 +96,31 @@ public sealed interface LayerState {
             blockOffsets = largerOffsets;
         }
 
-        private long offset(int keyOrValue, int head, int position) {
-            long block = position / BLOCK_TOKENS;
-            long vector =
-                    ((long) keyOrValue * kvHeads + head) * BLOCK_TOKENS + position % BLOCK_TOKENS;
-            return block * blockBytes + vector * headDim * Float.BYTES;
-        }
-
         /// Keys of all tokens so far, `[tokens, kvHeads, headDim]`.
         public float[] keys() {
-            return vectors(0);
+            return vectors(true);
         }
 
         /// Values of all tokens so far, `[tokens, kvHeads, headDim]`.
         public float[] values() {
-            return vectors(1);
+            return vectors(false);
         }
 
-        private float[] vectors(int keyOrValue) {
-            float[] result = new float[Math.multiplyExact(tokens, kvHeads * headDim)];
-            for (int position = 0; position < tokens; position++) {
-                for (int head = 0; head < kvHeads; head++) {
+        private float[] vectors(boolean wantKeys) {
+            int width = layout.kvHeads() * layout.headDim();
+            float[] result = new float[Math.multiplyExact(tokens, width)];
+            try (Arena one = Arena.ofConfined()) {
+                MemorySegment key = one.allocate(ValueLayout.JAVA_FLOAT, width);
+                MemorySegment value = one.allocate(ValueLayout.JAVA_FLOAT, width);
+                for (int position = 0; position < tokens; position++) {
+                    layout.load(pool, blockOffsets, position, key, value);
                     MemorySegment.copy(
-                            pool,
+                            wantKeys ? key : value,
                             ValueLayout.JAVA_FLOAT,
-                            offset(keyOrValue, head, position),
+                            0,
                             result,
-                            (position * kvHeads + head) * headDim,
-                            headDim);
+                            position * width,
+                            width);
                 }
             }
             return result;

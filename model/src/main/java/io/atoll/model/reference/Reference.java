@@ -1,6 +1,7 @@
 package io.atoll.model.reference;
 
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.RopeParameters;
 import io.atoll.model.config.TextConfig;
@@ -16,27 +17,39 @@ public final class Reference implements AutoCloseable {
     private final Kernels kernels;
     private final TextConfig config;
     private final Weights weights;
+    private final KvFormat kvFormat;
     private final boolean ownsWeights;
 
-    private Reference(Kernels kernels, TextConfig config, Weights weights, boolean ownsWeights) {
+    private Reference(
+            Kernels kernels,
+            TextConfig config,
+            Weights weights,
+            KvFormat kvFormat,
+            boolean ownsWeights) {
         this.kernels = kernels;
         this.config = config;
         this.weights = weights;
+        this.kvFormat = kvFormat;
         this.ownsWeights = ownsWeights;
+    }
+
+    /// Keys and values in f32.
+    public static Reference open(ModelDirectory model, Kernels kernels) {
+        return open(model, kernels, KvFormat.F32);
     }
 
     /// Packs the dense weights of a model.
     ///
     /// @param model borrowed: must stay open, since experts are read when they are first needed
     /// @throws io.atoll.model.checkpoint.CheckpointException if a weight is missing or does not fit the configuration
-    public static Reference open(ModelDirectory model, Kernels kernels) {
+    public static Reference open(ModelDirectory model, Kernels kernels, KvFormat kvFormat) {
         return new Reference(
-                kernels, model.config().text(), new Weights(model.textWeights()), true);
+                kernels, model.config().text(), new Weights(model.textWeights()), kvFormat, true);
     }
 
     /// The same weights under other rotary parameters. The result borrows this reference, which has to stay open longer.
     public Reference withRope(RopeParameters rope) {
-        return new Reference(kernels, config.withRope(rope), weights, false);
+        return new Reference(kernels, config.withRope(rope), weights, kvFormat, false);
     }
 
     public TextConfig config() {
@@ -45,7 +58,8 @@ public final class Reference implements AutoCloseable {
 
     /// An empty sequence; the caller closes it before this reference.
     public Session session() {
-        return new Session(kernels, config, weights, new Rotary(config.rope(), config.rotaryDim()));
+        return new Session(
+                kernels, config, weights, new Rotary(config.rope(), config.rotaryDim()), kvFormat);
     }
 
     @Override

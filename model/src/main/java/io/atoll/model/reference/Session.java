@@ -1,6 +1,7 @@
 package io.atoll.model.reference;
 
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
@@ -22,7 +23,7 @@ public final class Session implements AutoCloseable {
     private final List<LayerState> states = new ArrayList<>();
     private int tokens;
 
-    Session(Kernels kernels, TextConfig config, Weights weights, Rotary rotary) {
+    Session(Kernels kernels, TextConfig config, Weights weights, Rotary rotary, KvFormat kvFormat) {
         this.kernels = kernels;
         this.config = config;
         this.weights = weights;
@@ -31,7 +32,7 @@ public final class Session implements AutoCloseable {
             states.add(
                     switch (type) {
                         case LINEAR_ATTENTION -> new LayerState.Delta(config);
-                        case FULL_ATTENTION -> new LayerState.KeyValues(config);
+                        case FULL_ATTENTION -> new LayerState.KeyValues(config, kvFormat);
                     });
         }
     }
@@ -174,7 +175,16 @@ public final class Session implements AutoCloseable {
 
             // Step 8: gated norm of each value head, then the output projection.
             kernels.gatedRmsNorm(
-                    o, z, w.norm(), config.rmsNormEps(), o, rows * valueHeads, valueDim);
+                    o,
+                    z,
+                    values,
+                    w.norm(),
+                    config.rmsNormEps(),
+                    o,
+                    values,
+                    rows,
+                    valueHeads,
+                    valueDim);
             multiply(w.out(), o, rows, out, config.hiddenSize());
         }
     }
@@ -213,23 +223,22 @@ public final class Session implements AutoCloseable {
                 rotary.at(tokens + t, cos, sin);
                 kernels.rotary(row(q, t, heads * dim), heads, dim, rotaryDim, cos, sin);
                 kernels.rotary(row(k, t, kvHeads * dim), kvHeads, dim, rotaryDim, cos, sin);
-                state.append(row(k, t, kvHeads * dim), row(v, t, kvHeads * dim));
+                state.append(kernels, row(k, t, kvHeads * dim), row(v, t, kvHeads * dim));
             }
 
             // Step 4: causal softmax attention: a row sees the positions up to its own.
             MemorySegment attended = floats(arena, rows, heads * dim);
-            MemorySegment scratch = floats(arena, 1, Kernels.ATTENTION_SEGMENT + 2 * dim);
+            MemorySegment scratch = floats(arena, 1, (int) Kernels.attentionScratch(dim));
             float scale = (float) (1 / Math.sqrt(dim));
             for (int t = 0; t < rows; t++) {
                 kernels.attention(
                         row(q, t, heads * dim),
+                        1,
+                        state.layout(),
                         state.pool(),
                         state.blockOffsets(),
-                        LayerState.KeyValues.BLOCK_TOKENS,
                         tokens + t + 1,
                         heads,
-                        kvHeads,
-                        dim,
                         scale,
                         row(attended, t, heads * dim),
                         scratch,

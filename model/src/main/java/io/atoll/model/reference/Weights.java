@@ -51,6 +51,8 @@ final class Weights implements AutoCloseable {
     sealed interface Mixer {}
 
     /// Section B.2. Vectors are f32.
+    ///
+    /// @param conv `[convKernel, convDim]`, tap by tap
     record GatedDeltaNet(
             PackedMatrix inQkv,
             PackedMatrix inZ,
@@ -141,7 +143,7 @@ final class Weights implements AutoCloseable {
                                     matrix(w.gate()),
                                     matrix(w.beta()),
                                     matrix(w.decay()),
-                                    vector(w.conv()),
+                                    arena.allocateFrom(ValueLayout.JAVA_FLOAT, w.convTaps()),
                                     vector(w.decayLog()),
                                     vector(w.decayBias()),
                                     vector(w.norm()),

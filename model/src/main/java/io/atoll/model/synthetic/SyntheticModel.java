@@ -95,7 +95,7 @@ public final class SyntheticModel {
                 .u32(PREFIX + "attention.value_length", shape.headDim())
                 .f32(PREFIX + "attention.layer_norm_rms_epsilon", RMS_EPSILON)
                 .bools(PREFIX + "attention.recurrent_layers", recurrent)
-                .u32(PREFIX + "full_attention_interval", SyntheticShape.ATTENTION_INTERVAL)
+                .u32(PREFIX + "full_attention_interval", shape.attentionInterval())
                 .u32(PREFIX + "rope.dimension_count", shape.rotaryDim())
                 .integers(PREFIX + "rope.dimension_sections", mropeSections())
                 .f32(PREFIX + "rope.freq_base", ROPE_THETA)

@@ -35,8 +35,8 @@ public record SyntheticShape(
         int expertsPerToken,
         int expertInner,
         int contextLength) {
-    /// Layers from one with full attention to the next.
-    public static final int ATTENTION_INTERVAL = 4;
+    /// Layers from one with full attention to the next, in a model of that many or more.
+    private static final int ATTENTION_INTERVAL = 4;
 
     /// Taps of the convolution before the delta rule.
     public static final int CONV_KERNEL = 4;
@@ -124,9 +124,15 @@ public record SyntheticShape(
                 contextLength);
     }
 
+    /// Layers from one with full attention to the next. A model of fewer than four layers ends with one, too: llama.cpp refuses a
+    /// model without any.
+    int attentionInterval() {
+        return Math.min(ATTENTION_INTERVAL, layers);
+    }
+
     /// Whether a layer has full attention; the others have Gated DeltaNet.
     boolean isAttention(int layer) {
-        return (layer + 1) % ATTENTION_INTERVAL == 0;
+        return (layer + 1) % attentionInterval() == 0;
     }
 
     /// Dimensions of a head that positions turn.

@@ -45,5 +45,19 @@ public sealed interface MixerWeights {
             Tensor decayBias,
             Tensor norm,
             WeightMatrix output)
-            implements MixerWeights {}
+            implements MixerWeights {
+        /// The convolution's weights as the kernels read them: `[convKernel, convDim]`, tap by tap.
+        public float[] convTaps() {
+            float[] weights = conv.floats();
+            int channels = Math.toIntExact(conv.shape()[0]);
+            int width = weights.length / channels;
+            float[] taps = new float[weights.length];
+            for (int channel = 0; channel < channels; channel++) {
+                for (int tap = 0; tap < width; tap++) {
+                    taps[tap * channels + channel] = weights[channel * width + tap];
+                }
+            }
+            return taps;
+        }
+    }
 }

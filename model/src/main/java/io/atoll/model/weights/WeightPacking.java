@@ -1,5 +1,6 @@
 package io.atoll.model.weights;
 
+import io.atoll.kernels.CodeReader;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.Packing;
 import io.atoll.kernels.RowReader;
@@ -7,8 +8,10 @@ import io.atoll.kernels.RowSource;
 import io.atoll.kernels.SourceType;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.checkpoint.CheckpointException;
+import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
 import io.atoll.model.quant.GgmlType;
+import io.atoll.model.quant.StoredBlocks;
 import io.atoll.model.quant.WeightMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
@@ -16,6 +19,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 
 /// Brings weights, however they are stored, into the layout that the kernels read.
 ///
@@ -25,18 +29,16 @@ import java.util.Optional;
 public final class WeightPacking {
     private WeightPacking() {}
 
-    /// The format that these matrices take below each other, every value kept: that of their blocks if the mode wants it and
-    /// all have the same; else `BF16` if all are stored so, else `F32`.
+    /// The format that these matrices take below each other, every value kept: that of their integers if the mode wants it and
+    /// all have the same; else that of their floats if all have the same; else `F32`.
     public static WeightFormat format(PackingMode mode, List<WeightMatrix> matrices) {
         if (mode == PackingMode.PACKED) {
-            Optional<WeightFormat> packed = blockFormat(matrices);
+            Optional<WeightFormat> packed = same(matrices, WeightPacking::integerFormat);
             if (packed.isPresent()) {
                 return packed.get();
             }
         }
-        return matrices.stream().allMatch(WeightMatrix::isBf16)
-                ? WeightFormat.BF16
-                : WeightFormat.F32;
+        return same(matrices, WeightPacking::floatFormat).orElse(WeightFormat.F32);
     }
 
     /// How the routed experts of a model are packed. Whoever sends them rows and whoever holds a part of them have to agree on the
@@ -56,25 +58,36 @@ public final class WeightPacking {
         return PackingMode.PACKED;
     }
 
-    /// Whether the gate and the up projection of an expert can each be packed as the blocks that it is stored in.
+    /// Whether the gate and the up projection of an expert can each be packed as the integers that it is stored as.
     public static boolean takesQuantizedRows(ExpertWeights expert) {
-        return blockFormat(List.of(expert.gate())).isPresent()
-                && blockFormat(List.of(expert.up())).isPresent();
+        return integerFormat(expert.gate()).isPresent() && integerFormat(expert.up()).isPresent();
     }
 
-    /// The format of the matrices' blocks, if all have such and the same.
-    private static Optional<WeightFormat> blockFormat(List<WeightMatrix> matrices) {
-        Optional<WeightFormat> format =
-                matrices.getFirst().blocks().flatMap(blocks -> formatOf(blocks.type()));
-        return format.isPresent()
-                        && matrices.stream()
-                                .allMatch(
-                                        matrix ->
-                                                matrix.blocks()
-                                                        .flatMap(blocks -> formatOf(blocks.type()))
-                                                        .equals(format))
-                ? format
+    /// The format of all matrices, if it is the same.
+    private static Optional<WeightFormat> same(
+            List<WeightMatrix> matrices, Function<WeightMatrix, Optional<WeightFormat>> formatOf) {
+        Optional<WeightFormat> first = formatOf.apply(matrices.getFirst());
+        return matrices.stream().allMatch(matrix -> formatOf.apply(matrix).equals(first))
+                ? first
                 : Optional.empty();
+    }
+
+    /// The format that keeps the integers of a matrix, if it is stored so.
+    private static Optional<WeightFormat> integerFormat(WeightMatrix matrix) {
+        return matrix.blocks()
+                .flatMap(blocks -> formatOf(blocks.type()))
+                .or(() -> CodeFormats.of(matrix).filter(WeightFormat::takesQuantizedRows));
+    }
+
+    /// The format that keeps the floats of a matrix, if it is stored as such.
+    private static Optional<WeightFormat> floatFormat(WeightMatrix matrix) {
+        if (matrix.plainType().equals(Optional.of(DType.BF16))) {
+            return Optional.of(WeightFormat.BF16);
+        }
+        if (matrix.plainType().equals(Optional.of(DType.F16))) {
+            return Optional.of(WeightFormat.F16);
+        }
+        return CodeFormats.of(matrix).filter(format -> !format.takesQuantizedRows());
     }
 
     private static Optional<WeightFormat> formatOf(GgmlType type) {
@@ -111,7 +124,7 @@ public final class WeightPacking {
     }
 
     /// Packs matrices below each other in a given format. `Q8` rounds them; the others keep every value. A format of GGML blocks
-    /// takes matrices that are stored so.
+    /// or of codes takes matrices that are stored so.
     ///
     /// @throws CheckpointException if a weight is not finite and should be rounded, or its value does not fit the format
     public static PackedMatrix pack(
@@ -130,8 +143,9 @@ public final class WeightPacking {
             rows = Math.addExact(rows, matrix.rows());
         }
         try {
-            if (format.takesQuantizedRows() && format != WeightFormat.Q8) {
-                return Packing.packBlocks(format, blocks(matrices, format), cols, allocator);
+            if (format == WeightFormat.F8_E4M3
+                    || format.takesQuantizedRows() && format != WeightFormat.Q8) {
+                return packStored(format, matrices, rows, cols, allocator);
             }
             List<RowSource> stored = stored(matrices, format);
             if (!stored.isEmpty()) {
@@ -188,15 +202,29 @@ public final class WeightPacking {
         return sources;
     }
 
-    /// The blocks of all matrices as they lie in the file.
-    private static List<MemorySegment> blocks(List<WeightMatrix> matrices, WeightFormat format) {
-        if (!blockFormat(matrices).equals(Optional.of(format))) {
+    /// Packs integers, or 8-bit floats, as they lie in the file.
+    private static PackedMatrix packStored(
+            WeightFormat format,
+            List<WeightMatrix> matrices,
+            int rows,
+            int cols,
+            SegmentAllocator allocator) {
+        if (matrices.stream().allMatch(matrix -> blocks(matrix, format).isPresent())) {
+            List<MemorySegment> blocks =
+                    matrices.stream()
+                            .flatMap(matrix -> blocks(matrix, format).orElseThrow().rows().stream())
+                            .toList();
+            return Packing.packBlocks(format, blocks, cols, allocator);
+        }
+        if (!same(matrices, CodeFormats::of).equals(Optional.of(format))) {
             throw new IllegalArgumentException("not stored so: " + matrices);
         }
-        return matrices.stream()
-                .flatMap(matrix -> matrix.blocks().stream())
-                .flatMap(blocks -> blocks.rows().stream())
-                .toList();
+        CodeReader reader = CodeFormats.reader(format, matrices);
+        return Packing.packCodes(format, rows, cols, reader, allocator);
+    }
+
+    private static Optional<StoredBlocks> blocks(WeightMatrix matrix, WeightFormat format) {
+        return matrix.blocks().filter(blocks -> formatOf(blocks.type()).equals(Optional.of(format)));
     }
 
     /// Matrices below each other, read as one.

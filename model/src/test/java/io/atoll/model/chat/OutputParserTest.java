@@ -103,7 +103,7 @@ class OutputParserTest {
     }
 
     private static Output parse(Output output, String... pieces) {
-        OutputParser parser = new OutputParser(output.thinking());
+        OutputParser parser = new OutputParser(output.thinking(), ToolDefinitions.NONE, () -> "");
         StringBuilder reasoning = new StringBuilder();
         StringBuilder content = new StringBuilder();
         for (String piece : pieces) {
@@ -117,20 +117,24 @@ class OutputParserTest {
     private static void collect(
             List<OutputDelta> deltas, StringBuilder reasoning, StringBuilder content) {
         for (OutputDelta delta : deltas) {
-            assertFalse(delta.text().isEmpty(), "an empty delta");
             switch (delta) {
                 case OutputDelta.Reasoning(var text) -> {
+                    assertFalse(text.isEmpty(), "an empty delta");
                     assertEquals("", content.toString(), "reasoning after content");
                     reasoning.append(text);
                 }
-                case OutputDelta.Content(var text) -> content.append(text);
+                case OutputDelta.Content(var text) -> {
+                    assertFalse(text.isEmpty(), "an empty delta");
+                    content.append(text);
+                }
+                default -> throw new AssertionError("without tools: " + delta);
             }
         }
     }
 
     @Test
     void textIsReleasedAsSoonAsItCannotBeATag() {
-        OutputParser parser = new OutputParser(true);
+        OutputParser parser = new OutputParser(true, ToolDefinitions.NONE, () -> "");
         assertEquals(List.of(new OutputDelta.Reasoning("I think")), parser.feed("I think"));
         assertEquals(List.of(), parser.feed(" \n</thi"));
         assertEquals(List.of(new OutputDelta.Reasoning(" \n</thing>")), parser.feed("ng>"));
@@ -140,20 +144,8 @@ class OutputParserTest {
     }
 
     @Test
-    void promptSaysWhetherTheOutputBeginsInReasoning() {
-        assertEquals(
-                List.of(new OutputDelta.Reasoning("x")),
-                OutputParser.after("assistant\n<think>\n").feed("x"));
-        assertEquals(
-                List.of(new OutputDelta.Content("x")),
-                OutputParser.after("assistant\n<think>\n\n</think>\n\n").feed("x"));
-        assertEquals(
-                List.of(new OutputDelta.Content("x")), OutputParser.after("<think> a").feed("x"));
-    }
-
-    @Test
     void nothingComesAfterTheEnd() {
-        OutputParser parser = new OutputParser(false);
+        OutputParser parser = new OutputParser(false, ToolDefinitions.NONE, () -> "");
         parser.finish();
         assertThrows(IllegalStateException.class, () -> parser.feed("x"));
         assertThrows(IllegalStateException.class, parser::finish);

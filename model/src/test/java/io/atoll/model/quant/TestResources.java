@@ -5,10 +5,10 @@ import java.net.URL;
 import java.nio.file.Path;
 
 /// Finds files of the test resources.
-final class TestResources {
+public final class TestResources {
     private TestResources() {}
 
-    static Path file(String name) {
+    public static Path file(String name) {
         URL url = TestResources.class.getResource("/quant/" + name);
         if (url == null) {
             throw new IllegalStateException("no test resource quant/" + name);

@@ -1,0 +1,14 @@
+package io.atoll.coordinator.sequence;
+
+import io.atoll.attention.step.TokenLogprob;
+import java.util.List;
+
+/// How likely a chosen token was, and which others were likely in its place.
+///
+/// @param chosen the token of the answer
+/// @param top the most likely tokens, the likeliest first; as many as the request wants
+public record TokenLogprobs(TokenLogprob chosen, List<TokenLogprob> top) {
+    public TokenLogprobs {
+        top = List.copyOf(top);
+    }
+}
