@@ -158,11 +158,7 @@ public final class ApiClient implements AutoCloseable {
     /// @param path relative to the endpoint, such as `v1/models`
     public JsonNode get(String path) throws IOException, InterruptedException {
         HttpResponse<InputStream> response =
-                send(
-                        request(path)
-                                .timeout(Duration.ofSeconds(10))
-                                .GET()
-                                .build());
+                send(request(path).timeout(Duration.ofSeconds(10)).GET().build());
         try (InputStream body = response.body()) {
             String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
             if (response.statusCode() != 200) {

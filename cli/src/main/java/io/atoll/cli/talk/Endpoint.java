@@ -33,8 +33,8 @@ final class Endpoint {
             names = "--url",
             paramLabel = "URL",
             description =
-                    "An endpoint that serves already. Default: http://127.0.0.1:8000. If it wants an"
-                            + " API key, put it into ATOLL_API_KEY.")
+                    "An endpoint that serves already. Default: http://127.0.0.1:8000. If it wants"
+                            + " an API key, put it into ATOLL_API_KEY.")
     private Optional<URI> url;
 
     /// An endpoint in use; closing it stops the server if this process started it.

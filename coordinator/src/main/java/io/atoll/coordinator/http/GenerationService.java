@@ -143,8 +143,11 @@ final class GenerationService implements HttpService {
     private void answer(Caller caller, AggregatedHttpRequest http, HttpResponseWriter out) {
         try {
             Prepared prepared = preparation.prepare(json.body(http.content().array()));
-            try (ChoiceEvents events = new ChoiceEvents(
-                            request -> caller.submit(engine, request), prepared.requests(), threads)) {
+            try (ChoiceEvents events =
+                    new ChoiceEvents(
+                            request -> caller.submit(engine, request),
+                            prepared.requests(),
+                            threads)) {
                 // A client that goes away ends its request.
                 var _ = out.whenComplete().whenComplete((_, _) -> events.cancel());
                 if (prepared.stream()) {
