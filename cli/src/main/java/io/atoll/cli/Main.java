@@ -3,6 +3,7 @@ package io.atoll.cli;
 import io.atoll.cli.bench.BenchCommand;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.conformance.ConformanceCommand;
+import io.atoll.cli.keys.KeysCommand;
 import io.atoll.cli.pack.PackCommand;
 import io.atoll.cli.roles.AttentionWorkerCommand;
 import io.atoll.cli.roles.CoordinatorCommand;
@@ -35,6 +36,7 @@ import picocli.CommandLine.ParameterException;
             ChatCommand.class,
             GenerateCommand.class,
             PackCommand.class,
+            KeysCommand.class,
             ConformanceCommand.class,
             BenchCommand.class,
             DemoCommand.class,
@@ -140,6 +142,7 @@ public final class Main {
     private static boolean isExpected(Exception failure) {
         return failure instanceof ApiException
                 || failure instanceof java.io.IOException
+                || failure instanceof io.atoll.cluster.config.ConfigFileException
                 || failure instanceof io.atoll.model.config.ModelFileException
                 || failure instanceof io.atoll.kernels.KernelUnavailableException;
     }

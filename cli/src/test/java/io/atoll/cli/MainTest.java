@@ -33,6 +33,8 @@ class MainTest {
                 "generate | Missing required option: '--prompt=TEXT'",
                 "chat a --url http://b | give a MODEL or --url, not both",
                 "conformance /nowhere | not a directory: /nowhere",
+                "keys | what to do with keys? One of new",
+                "keys new | Missing required parameter: 'NAME'",
                 "nonsense | Unmatched argument at index 0: 'nonsense'",
             })
     void usageProblemIsOneLineAndAHint(String arguments, String problem) {

@@ -75,6 +75,7 @@ class LayoutTest {
         onlyIn("io.atoll.kernels.cuda..", "jcuda..");
         onlyIn("io.atoll.cluster.membership..", "com.hazelcast..");
         onlyIn("io.atoll.coordinator.http..", "com.linecorp.armeria..");
+        onlyIn("io.atoll.coordinator.metrics..", "io.prometheus..");
     }
 
     @Test

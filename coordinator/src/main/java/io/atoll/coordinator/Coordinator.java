@@ -4,6 +4,7 @@ import io.atoll.attention.step.AttentionWorker;
 import io.atoll.coordinator.engine.Engine;
 import io.atoll.coordinator.engine.GenerationStream;
 import io.atoll.coordinator.http.HttpApi;
+import io.atoll.coordinator.metrics.ServerMetrics;
 import io.atoll.coordinator.sequence.GenerationRequest;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.proto.Failure;
@@ -26,9 +27,14 @@ public final class Coordinator implements AutoCloseable {
 
     /// @param worker borrowed until `close()` returns: nobody else may call it, and its owner closes it
     /// @param model borrowed likewise
-    public Coordinator(CoordinatorSettings settings, AttentionWorker worker, ServedModel model) {
-        this.engine = new Engine(worker, settings.engine(), model::outputText);
-        this.http = new HttpApi(settings.http(), model, worker.info(), engine);
+    /// @throws IOException if a file of API keys or a certificate can't be read
+    public Coordinator(CoordinatorSettings settings, AttentionWorker worker, ServedModel model)
+            throws IOException {
+        ServerMetrics metrics = new ServerMetrics();
+        this.engine = new Engine(worker, settings.engine(), model::outputText, metrics);
+        this.http =
+                new HttpApi(
+                        settings.http(), settings.gate(), model, worker.info(), engine, metrics);
     }
 
     /// Starts the step loop, then listens.
@@ -42,6 +48,11 @@ public final class Coordinator implements AutoCloseable {
     /// The port of the HTTP API, once started.
     public int port() {
         return http.port();
+    }
+
+    /// Looks now whether the files of API keys and certificates have changed, instead of within a second.
+    public void checkFiles() {
+        http.checkFiles();
     }
 
     /// Generates in this process, without HTTP. Does not wait: a refused request gets a stream with nothing but the failure.

@@ -3,8 +3,11 @@ package io.atoll.coordinator;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.atoll.coordinator.engine.EngineSettings;
+import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.http.HttpSettings;
 import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 final class CoordinatorSettingsTest {
@@ -24,6 +27,11 @@ final class CoordinatorSettingsTest {
                                 Duration.ofMinutes(10), // request
                                 Duration.ofSeconds(30), // read a body
                                 Duration.ofSeconds(30)), // write to a client
+                        new GateSettings(
+                                Optional.empty(), // no API keys
+                                Optional.empty(), // no TLS
+                                List.of(), // no CORS
+                                true), // access log
                         new EngineSettings(
                                 64, // running
                                 256, // queued beyond

@@ -1,7 +1,9 @@
 package io.atoll.coordinator;
 
+import io.atoll.attention.step.AttentionLoad;
 import io.atoll.attention.step.AttentionWorker;
 import io.atoll.attention.step.AttentionWorkerInfo;
+import io.atoll.attention.step.ExpertWorkerStatus;
 import io.atoll.attention.step.Opening;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.attention.step.StepOutcome;
@@ -46,6 +48,8 @@ public final class FakeAttentionWorker implements AttentionWorker {
     private final Semaphore permits = new Semaphore(0);
     private final Deque<StepOutcome> forced = new ArrayDeque<>();
     private final List<String> complaints = new CopyOnWriteArrayList<>();
+    private volatile AttentionLoad load = AttentionLoad.NONE;
+    private volatile List<ExpertWorkerStatus> expertWorkers = List.of();
     private volatile boolean held;
     private volatile int cachedTokens;
     private volatile Optional<Failure> unavailable = Optional.empty();
@@ -65,6 +69,12 @@ public final class FakeAttentionWorker implements AttentionWorker {
     /// From now on so many tokens of a sequence count as seen when it is opened.
     public void cache(int tokens) {
         cachedTokens = tokens;
+    }
+
+    /// What it says of itself from now on.
+    public void report(AttentionLoad now, ExpertWorkerStatus... workers) {
+        load = now;
+        expertWorkers = List.of(workers);
     }
 
     /// From now on each step waits for [#release].
@@ -227,6 +237,16 @@ public final class FakeAttentionWorker implements AttentionWorker {
             throw thrown;
         }
         return unavailable;
+    }
+
+    @Override
+    public AttentionLoad load() {
+        return load;
+    }
+
+    @Override
+    public List<ExpertWorkerStatus> expertWorkers() {
+        return expertWorkers;
     }
 
     @Override

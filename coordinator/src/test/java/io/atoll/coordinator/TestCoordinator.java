@@ -3,6 +3,7 @@ package io.atoll.coordinator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.atoll.coordinator.engine.EngineSettings;
+import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.http.HttpSettings;
 import java.io.IOException;
 import java.io.InputStream;
@@ -34,10 +35,24 @@ public final class TestCoordinator implements AutoCloseable {
     }
 
     public TestCoordinator(FakeAttentionWorker worker, HttpSettings http, EngineSettings engine) {
+        this(worker, http, GateSettings.defaults(), engine);
+    }
+
+    /// Behind a gate.
+    public TestCoordinator(GateSettings gate) {
+        this(TestModel.worker(), http(Duration.ofMinutes(1)), gate, EngineSettings.defaults());
+    }
+
+    public TestCoordinator(
+            FakeAttentionWorker worker,
+            HttpSettings http,
+            GateSettings gate,
+            EngineSettings engine) {
         this.worker = worker;
-        this.coordinator =
-                new Coordinator(new CoordinatorSettings(http, engine), worker, TestModel.model());
         try {
+            this.coordinator =
+                    new Coordinator(
+                            new CoordinatorSettings(http, gate, engine), worker, TestModel.model());
             coordinator.start();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -97,6 +112,19 @@ public final class TestCoordinator implements AutoCloseable {
         return Reply.of(client.send(postOf(path, body, contentType), BodyHandlers.ofString()));
     }
 
+    /// A request with headers: name, value, name, value.
+    public Reply exchange(String method, String path, String body, String... headers)
+            throws Exception {
+        return Reply.of(
+                client.send(requestOf(method, path, body, headers), BodyHandlers.ofString()));
+    }
+
+    public CompletableFuture<Reply> exchangeAsync(
+            String method, String path, String body, String... headers) {
+        return client.sendAsync(requestOf(method, path, body, headers), BodyHandlers.ofString())
+                .thenApply(Reply::of);
+    }
+
     public CompletableFuture<Reply> postAsync(String path, String body) {
         return client.sendAsync(postOf(path, body, "application/json"), BodyHandlers.ofString())
                 .thenApply(Reply::of);
@@ -132,6 +160,19 @@ public final class TestCoordinator implements AutoCloseable {
         worker.releaseAll();
         coordinator.close();
         client.close();
+    }
+
+    private HttpRequest requestOf(String method, String path, String body, String... headers) {
+        HttpRequest.Builder request =
+                request(path)
+                        .header("content-type", "application/json")
+                        .method(
+                                method,
+                                HttpRequest.BodyPublishers.ofString(body.replace('\'', '"')));
+        for (int i = 0; i < headers.length; i += 2) {
+            request.header(headers[i], headers[i + 1]);
+        }
+        return request.build();
     }
 
     private HttpRequest postOf(String path, String body, String contentType) {

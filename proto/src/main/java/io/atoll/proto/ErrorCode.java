@@ -7,6 +7,10 @@ import io.grpc.Status;
 public enum ErrorCode {
     INVALID_REQUEST(Kind.USER, false, 400, Status.Code.INVALID_ARGUMENT),
     PROMPT_TOO_LONG(Kind.USER, false, 400, Status.Code.INVALID_ARGUMENT),
+    /// No API key, or an unknown one.
+    INVALID_API_KEY(Kind.USER, false, 401, Status.Code.UNAUTHENTICATED),
+    /// The API key is not good for this.
+    MISSING_SCOPE(Kind.USER, false, 403, Status.Code.PERMISSION_DENIED),
     MODEL_NOT_FOUND(Kind.USER, false, 404, Status.Code.NOT_FOUND),
     ROUTE_NOT_FOUND(Kind.USER, false, 404, Status.Code.NOT_FOUND),
     METHOD_NOT_ALLOWED(Kind.USER, false, 405, Status.Code.UNIMPLEMENTED),
@@ -14,6 +18,8 @@ public enum ErrorCode {
     UNSUPPORTED_MEDIA_TYPE(Kind.USER, false, 415, Status.Code.INVALID_ARGUMENT),
     /// The client went away or asked to stop.
     CANCELLED(Kind.USER, false, 499, Status.Code.CANCELLED),
+    /// More than its API key may ask for.
+    RATE_LIMIT_EXCEEDED(Kind.OVERLOAD, true, 429, Status.Code.RESOURCE_EXHAUSTED),
     /// A bounded queue or pool is full.
     OVERLOADED(Kind.OVERLOAD, true, 429, Status.Code.RESOURCE_EXHAUSTED),
     /// The process is starting, draining or stopping.

@@ -31,6 +31,8 @@ public final class SequenceStates implements AutoCloseable {
     private final int maxCheckpoints;
     private final PrefixCache cache = new PrefixCache(this::bytesOf);
     private int openSequences;
+    private long checkpointHits;
+    private long checkpointEvictions;
 
     /// @param maxSequences sequences open at once
     /// @param maxCheckpoints checkpoints kept at once; 0 keeps none
@@ -106,6 +108,7 @@ public final class SequenceStates implements AutoCloseable {
             }
         }
         openSequences++;
+        checkpointHits += found.isPresent() ? 1 : 0;
         int slot =
                 found.isPresent()
                         ? recurrentStates.copy(found.get().slot())
@@ -158,6 +161,7 @@ public final class SequenceStates implements AutoCloseable {
     private boolean evict(Optional<Checkpoint> spared) {
         Optional<Checkpoint> victim = cache.evict(spared);
         victim.ifPresent(checkpoint -> release(checkpoint.slot(), checkpoint.blockTable()));
+        checkpointEvictions += victim.isPresent() ? 1 : 0;
         return victim.isPresent();
     }
 
@@ -279,6 +283,31 @@ public final class SequenceStates implements AutoCloseable {
             observer.tensor("k", layer, keys, state.position(), width);
             observer.tensor("v", layer, values, state.position(), width);
         }
+    }
+
+    /// Blocks that there are.
+    public int blocks() {
+        return blocks.blocks();
+    }
+
+    /// Blocks that open sequences hold.
+    public int usedBlocks() {
+        return blocks.blocks() - blocks.unusedBlocks();
+    }
+
+    /// Sequences that are open.
+    public int openSequences() {
+        return openSequences;
+    }
+
+    /// Sequences that began at a checkpoint.
+    public long checkpointHits() {
+        return checkpointHits;
+    }
+
+    /// Checkpoints that were given up.
+    public long checkpointEvictions() {
+        return checkpointEvictions;
     }
 
     /// How keys and values lie in their blocks.

@@ -210,6 +210,41 @@ final class AttentionMessages {
                 info.getMaxStepRows());
     }
 
+    static io.atoll.proto.v1.AttentionLoad load(AttentionLoad load) {
+        AttentionLoad.StepTimes times = load.stepTimes();
+        return io.atoll.proto.v1.AttentionLoad.newBuilder()
+                .setKvBlocks(load.kvBlocks())
+                .setSequenceKvBlocks(load.sequenceKvBlocks())
+                .setFreeKvBlocks(load.freeKvBlocks())
+                .setSequences(load.sequences())
+                .setCheckpoints(load.checkpoints())
+                .setCheckpointHits(load.checkpointHits())
+                .setCheckpointEvictions(load.checkpointEvictions())
+                .setMixerNanos(times.mixer())
+                .setSharedNanos(times.shared())
+                .setExpertsNanos(times.experts())
+                .setHeadNanos(times.head())
+                .setSamplingNanos(times.sampling())
+                .build();
+    }
+
+    static AttentionLoad load(io.atoll.proto.v1.AttentionLoad load) {
+        return new AttentionLoad(
+                load.getKvBlocks(),
+                load.getSequenceKvBlocks(),
+                load.getFreeKvBlocks(),
+                load.getSequences(),
+                load.getCheckpoints(),
+                load.getCheckpointHits(),
+                load.getCheckpointEvictions(),
+                new AttentionLoad.StepTimes(
+                        load.getMixerNanos(),
+                        load.getSharedNanos(),
+                        load.getExpertsNanos(),
+                        load.getHeadNanos(),
+                        load.getSamplingNanos()));
+    }
+
     static AttentionFailure failure(Failure failure) {
         return AttentionFailure.newBuilder()
                 .setCode(failure.code().name())

@@ -147,13 +147,20 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
                 LOG.error("request failed: sender={} call={}", sender, request.getCall(), e);
                 reply = failed(ErrorCode.INTERNAL, "request failed: " + e);
             }
-            reply.ifPresent(filled -> replies.onNext(filled.setCall(request.getCall()).build()));
+            reply.ifPresent(filled -> send(filled.setCall(request.getCall())));
             if (greeted) {
                 replies.request(1);
             } else {
                 free("it was refused");
                 replies.onCompleted();
             }
+        }
+
+        private void send(AttentionReply.Builder reply) {
+            if (!reply.hasFailure()) {
+                reply.setLoad(AttentionMessages.load(worker.load()));
+            }
+            replies.onNext(reply.build());
         }
 
         private Optional<AttentionReply.Builder> answer(

@@ -31,6 +31,9 @@ public interface AttentionWorker extends AutoCloseable {
         return List.of();
     }
 
+    /// What is in use and what was done, as of the last call that has ended. May be called from any thread, and does not wait.
+    AttentionLoad load();
+
     @Override
     void close();
 }

@@ -49,6 +49,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
     private final Map<Long, Sequence> sequences = new HashMap<>();
     private final AtomicBoolean busy = new AtomicBoolean();
     private volatile boolean closed;
+    private volatile AttentionLoad load = AttentionLoad.NONE;
 
     /// @param weights of the model; their configuration decides the shapes and the rotary embedding
     /// @param modelDigest identifies the checkpoint to others
@@ -109,6 +110,8 @@ public final class LocalAttentionWorker implements AttentionWorker {
             states.close();
             throw e;
         }
+        forward.times().start(); // a few microseconds a step
+        publishLoad();
     }
 
     /// An open sequence.
@@ -435,6 +438,37 @@ public final class LocalAttentionWorker implements AttentionWorker {
     }
 
     @Override
+    public AttentionLoad load() {
+        return load;
+    }
+
+    /// Others see the numbers as they are between two calls.
+    private void publishLoad() {
+        Map<Stage, Long> times = forward.times().nanos();
+        long mixer =
+                times.get(Stage.EMBEDDING)
+                        + times.get(Stage.NORMS)
+                        + times.get(Stage.MIXER_PROJECTIONS)
+                        + times.get(Stage.ATTENTION)
+                        + times.get(Stage.DELTA_RULE);
+        load =
+                new AttentionLoad(
+                        states.blocks(),
+                        states.usedBlocks(),
+                        states.freeBlocks(),
+                        states.openSequences(),
+                        states.checkpoints(),
+                        states.checkpointHits(),
+                        states.checkpointEvictions(),
+                        new AttentionLoad.StepTimes(
+                                mixer,
+                                times.get(Stage.ROUTER) + times.get(Stage.SHARED_EXPERT),
+                                times.get(Stage.ROUTED_EXPERTS),
+                                times.get(Stage.HEAD),
+                                times.get(Stage.SAMPLING)));
+    }
+
+    @Override
     public Optional<Failure> unavailable() {
         return experts.unavailable();
     }
@@ -483,6 +517,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
     }
 
     private void leave() {
+        publishLoad();
         busy.set(false);
     }
 }

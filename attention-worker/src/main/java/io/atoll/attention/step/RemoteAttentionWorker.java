@@ -51,10 +51,14 @@ public final class RemoteAttentionWorker implements AttentionWorker {
     private final String sender;
     private final Duration callTimeout;
     private final AttentionWorkerInfo info;
-    private final ReentrantLock callers = new ReentrantLock();
+
+    /// Fair: the step loop takes it again at once, and whoever asks for the expert workers would wait for long.
+    private final ReentrantLock callers = new ReentrantLock(true);
+
     private volatile Optional<Link> link = Optional.empty();
     private long nextCall;
     private volatile boolean closed;
+    private volatile AttentionLoad load = AttentionLoad.NONE;
 
     /// Connects and learns what the worker serves.
     ///
@@ -205,6 +209,12 @@ public final class RemoteAttentionWorker implements AttentionWorker {
         }
     }
 
+    /// What the last reply said.
+    @Override
+    public AttentionLoad load() {
+        return load;
+    }
+
     /// Ends the session, and with it every sequence.
     @Override
     public void close() {
@@ -334,6 +344,9 @@ public final class RemoteAttentionWorker implements AttentionWorker {
 
         @Override
         public void onNext(AttentionReply reply) {
+            if (reply.hasLoad()) {
+                load = AttentionMessages.load(reply.getLoad());
+            }
             answers.offer(
                     reply.hasFailure()
                             ? new Answer.Broken(AttentionMessages.failure(reply.getFailure()))

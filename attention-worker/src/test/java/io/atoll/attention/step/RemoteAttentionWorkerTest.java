@@ -126,6 +126,22 @@ class RemoteAttentionWorkerTest {
     }
 
     @Test
+    void remoteLoadIsThatOfTheLastReply() throws IOException {
+        try (RemoteAttentionWorker remote = connect()) {
+            assertEquals(local.worker.load(), remote.load());
+            assertEquals(Optional.empty(), TestWorker.tryOpen(remote, 1, OPTIONS));
+            completed(remote.step(plan(TestWorker.piece(1, PROMPT, 0, PROMPT.length))));
+            AttentionLoad load = remote.load();
+            assertEquals(local.worker.load(), load);
+            assertEquals(1, load.sequences());
+            assertTrue(load.stepTimes().experts() > 0, load.toString());
+            remote.close(1);
+            assertEquals(Optional.empty(), remote.unavailable());
+            assertEquals(0, remote.load().sequences());
+        }
+    }
+
+    @Test
     void twoCoordinatorsMayUseTheSameIds() throws IOException {
         try (RemoteAttentionWorker one = connect();
                 RemoteAttentionWorker other = connect()) {
@@ -291,6 +307,11 @@ class RemoteAttentionWorkerTest {
 
         @Override
         public void close(long sequenceId) {}
+
+        @Override
+        public AttentionLoad load() {
+            return AttentionLoad.NONE;
+        }
 
         @Override
         public Optional<Failure> unavailable() {

@@ -22,6 +22,7 @@ public final class ApiClient implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final URI base;
+    private final Optional<String> key;
     private final HttpClient http =
             HttpClient.newBuilder()
                     .version(HttpClient.Version.HTTP_1_1)
@@ -30,6 +31,13 @@ public final class ApiClient implements AutoCloseable {
 
     /// @param base the endpoint, with or without a final `/v1`
     public ApiClient(URI base) {
+        this(base, Optional.empty());
+    }
+
+    /// @param base the endpoint, with or without a final `/v1`
+    /// @param key the API key to send along
+    public ApiClient(URI base, Optional<String> key) {
+        this.key = key;
         String text = base.toString().replaceAll("/+$", "").replaceAll("/v1$", "");
         this.base = URI.create(text + "/");
     }
@@ -82,7 +90,7 @@ public final class ApiClient implements AutoCloseable {
         long start = System.nanoTime();
         HttpResponse<InputStream> response =
                 send(
-                        HttpRequest.newBuilder(base.resolve("v1/chat/completions"))
+                        request("v1/chat/completions")
                                 .header("Content-Type", "application/json")
                                 .POST(HttpRequest.BodyPublishers.ofString(request.toString()))
                                 .build());
@@ -150,11 +158,7 @@ public final class ApiClient implements AutoCloseable {
     /// @param path relative to the endpoint, such as `v1/models`
     public JsonNode get(String path) throws IOException, InterruptedException {
         HttpResponse<InputStream> response =
-                send(
-                        HttpRequest.newBuilder(base.resolve(path))
-                                .timeout(Duration.ofSeconds(10))
-                                .GET()
-                                .build());
+                send(request(path).timeout(Duration.ofSeconds(10)).GET().build());
         try (InputStream body = response.body()) {
             String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
             if (response.statusCode() != 200) {
@@ -172,6 +176,12 @@ public final class ApiClient implements AutoCloseable {
         } catch (IOException e) {
             return Optional.of(e.getMessage());
         }
+    }
+
+    private HttpRequest.Builder request(String path) {
+        HttpRequest.Builder request = HttpRequest.newBuilder(base.resolve(path));
+        key.ifPresent(value -> request.header("Authorization", "Bearer " + value));
+        return request;
     }
 
     private HttpResponse<InputStream> send(HttpRequest request)

@@ -8,6 +8,8 @@ import io.atoll.cluster.config.HostPort;
 import io.atoll.coordinator.Coordinator;
 import io.atoll.coordinator.CoordinatorSettings;
 import io.atoll.coordinator.engine.EngineSettings;
+import io.atoll.coordinator.gate.GateSettings;
+import io.atoll.coordinator.gate.GateSettings.TlsFiles;
 import io.atoll.coordinator.http.HttpSettings;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.model.ModelDirectory;
@@ -30,6 +32,7 @@ public final class Serving implements AutoCloseable {
     private final AttentionWorker worker;
     private final String modelName;
     private final HostPort address;
+    private final String scheme;
 
     private Serving(Path path, ClusterFile file, Optional<String> kernels, boolean localExperts)
             throws IOException {
@@ -50,6 +53,7 @@ public final class Serving implements AutoCloseable {
                                             ChatTemplate.compile(model.chatTemplate()),
                                             model.generationConfig())));
             coordinator.start();
+            scheme = section.tls().isPresent() ? "https" : "http";
             address = new HostPort(section.listen().host(), coordinator.port());
         } catch (IOException | RuntimeException | Error e) {
             close();
@@ -120,6 +124,11 @@ public final class Serving implements AutoCloseable {
                         section.requestTimeout(),
                         http.readTimeout(),
                         http.writeTimeout()),
+                new GateSettings(
+                        section.apiKeys(),
+                        section.tls().map(tls -> new TlsFiles(tls.certificate(), tls.key())),
+                        section.corsOrigins(),
+                        section.accessLog()),
                 new EngineSettings(
                         section.maxRunningRequests(),
                         section.maxQueuedRequests(),
@@ -135,7 +144,7 @@ public final class Serving implements AutoCloseable {
 
     /// Where the API is.
     public URI url() {
-        return URI.create("http://" + address);
+        return URI.create(scheme + "://" + address);
     }
 
     /// What clients call the model.

@@ -17,6 +17,9 @@ import picocli.CommandLine.Spec;
 final class Endpoint {
     private static final URI DEFAULT_URL = URI.create("http://127.0.0.1:8000");
 
+    /// An option would show the key to whoever lists processes.
+    private static final String KEY_VARIABLE = "ATOLL_API_KEY";
+
     @Spec(Spec.Target.MIXEE)
     private CommandSpec command;
 
@@ -29,7 +32,9 @@ final class Endpoint {
     @Option(
             names = "--url",
             paramLabel = "URL",
-            description = "An endpoint that serves already. Default: http://127.0.0.1:8000.")
+            description =
+                    "An endpoint that serves already. Default: http://127.0.0.1:8000. If it wants"
+                            + " an API key, put it into ATOLL_API_KEY.")
     private Optional<URI> url;
 
     /// An endpoint in use; closing it stops the server if this process started it.
@@ -40,6 +45,13 @@ final class Endpoint {
             client.close();
             server.ifPresent(Serving::close);
         }
+    }
+
+    private static Optional<String> key(Optional<Serving> own) {
+        String key = System.getenv(KEY_VARIABLE);
+        return own.isPresent() || key == null || key.isBlank()
+                ? Optional.empty()
+                : Optional.of(key.strip());
     }
 
     Open open() throws IOException, InterruptedException {
@@ -53,7 +65,7 @@ final class Endpoint {
         Optional<Serving> server =
                 model.isPresent() ? Optional.of(Serving.onLoopback(model.get())) : Optional.empty();
         URI where = server.map(Serving::url).or(() -> url).orElse(DEFAULT_URL);
-        ApiClient client = new ApiClient(where);
+        ApiClient client = new ApiClient(where, key(server));
         try {
             String name = client.get("v1/models").path("data").path(0).path("id").asText();
             return new Open(client, where, name, server);

@@ -1,34 +1,12 @@
 package io.atoll.cluster.config;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.core.JacksonException;
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.databind.DeserializationContext;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonMappingException;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.SerializerProvider;
-import com.fasterxml.jackson.databind.deser.std.StdDeserializer;
-import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
-import com.fasterxml.jackson.databind.module.SimpleModule;
-import com.fasterxml.jackson.databind.ser.std.StdSerializer;
-import com.fasterxml.jackson.databind.ser.std.ToStringSerializer;
-import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
-import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
-import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
-import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
+import com.fasterxml.jackson.core.type.TypeReference;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
@@ -67,9 +45,9 @@ public record ClusterFile(
         CoordinatorSection coordinator,
         AttentionSection attentionWorker,
         List<ExpertWorkerSection> expertWorkers) {
-    private static final Pattern DURATION = Pattern.compile("(\\d{1,9})\\s*(ms|s|m|h)");
-    private static final long MAX_FILE_BYTES = 1 << 20;
     private static final long DEFAULT_PACK_CACHE_BYTES = 500_000_000_000L;
+    private static final Pattern ORIGIN =
+            Pattern.compile("https?://([A-Za-z0-9.-]+|\\[[0-9a-fA-F:]+])(:\\d{1,5})?");
 
     public ClusterFile {
         clusterId = clusterId == null ? "atoll" : clusterId;
@@ -136,7 +114,11 @@ public record ClusterFile(
                         c.maxOutputTokens,
                         c.maxQueueTime,
                         c.requestTimeout,
-                        c.drainTimeout),
+                        c.drainTimeout,
+                        c.apiKeys,
+                        c.tls,
+                        c.corsOrigins,
+                        c.accessLog),
                 attentionWorker,
                 expertWorkers);
     }
@@ -177,6 +159,10 @@ public record ClusterFile(
     /// @param maxQueueTime a request that has not begun by then is shed
     /// @param requestTimeout a request ends by then
     /// @param drainTimeout how long running requests may go on after a stop was asked for
+    /// @param apiKeys an [ApiKeysFile], read again when it changes; empty lets anybody in
+    /// @param tls the certificate to serve HTTPS with; empty serves HTTP
+    /// @param corsOrigins web pages of these origins may use the API from a browser: `https://chat.example.org`
+    /// @param accessLog whether each request becomes a line of the log `atoll.access`
     public record CoordinatorSection(
             HostPort listen,
             Optional<String> modelName,
@@ -191,7 +177,11 @@ public record ClusterFile(
             Integer maxOutputTokens,
             Duration maxQueueTime,
             Duration requestTimeout,
-            Duration drainTimeout) {
+            Duration drainTimeout,
+            Optional<Path> apiKeys,
+            Optional<TlsSection> tls,
+            List<String> corsOrigins,
+            Boolean accessLog) {
         static final CoordinatorSection DEFAULTS =
                 new CoordinatorSection(
                         null,
@@ -206,6 +196,10 @@ public record ClusterFile(
                         null,
                         null,
                         null,
+                        null,
+                        null,
+                        Optional.empty(),
+                        Optional.empty(),
                         null,
                         null);
 
@@ -226,6 +220,29 @@ public record ClusterFile(
             maxQueueTime = positive("max-queue-time", maxQueueTime, Duration.ofMinutes(2));
             requestTimeout = positive("request-timeout", requestTimeout, Duration.ofMinutes(10));
             drainTimeout = positive("drain-timeout", drainTimeout, Duration.ofSeconds(20));
+            apiKeys = apiKeys == null ? Optional.empty() : apiKeys;
+            tls = tls == null ? Optional.empty() : tls;
+            corsOrigins = corsOrigins == null ? List.of() : List.copyOf(corsOrigins);
+            for (String origin : corsOrigins) {
+                if (!ORIGIN.matcher(origin).matches()) {
+                    throw new IllegalArgumentException(
+                            "cors-origins must be like https://host or http://host:port: "
+                                    + origin);
+                }
+            }
+            accessLog = accessLog == null || accessLog;
+        }
+    }
+
+    /// A certificate and its key, both PEM; read again when they change.
+    ///
+    /// @param certificate the certificate, then those of its issuers
+    /// @param key the private key, not encrypted
+    public record TlsSection(Path certificate, Path key) {
+        public TlsSection {
+            if (certificate == null || key == null) {
+                throw new IllegalArgumentException("tls needs a certificate and a key");
+            }
         }
     }
 
@@ -308,96 +325,16 @@ public record ClusterFile(
 
     /// Reads and checks a cluster file.
     public static ClusterFile read(Path file) throws ConfigFileException {
-        String text;
-        try {
-            long size = Files.size(file);
-            if (size > MAX_FILE_BYTES) {
-                throw new ConfigFileException(
-                        file, 0, "", "has " + size + " bytes, at most " + MAX_FILE_BYTES);
-            }
-            text = Files.readString(file, StandardCharsets.UTF_8);
-        } catch (NoSuchFileException _) {
-            throw new ConfigFileException(file, 0, "", "there is no such file");
-        } catch (IOException e) {
-            throw new ConfigFileException(file, 0, "", "cannot be read: " + e.getMessage());
-        }
-        return parse(text, file);
+        return parse(ConfigYaml.text(file), file);
     }
 
     static ClusterFile parse(String text, Path file) throws ConfigFileException {
-        try {
-            ClusterFile parsed = mapper().readValue(text, ClusterFile.class);
-            if (parsed == null) {
-                throw new ConfigFileException(file, 0, "", "is empty");
-            }
-            return parsed;
-        } catch (UnrecognizedPropertyException e) {
-            throw new ConfigFileException(
-                    file,
-                    line(e),
-                    path(e),
-                    "unknown key, expected one of "
-                            + e.getKnownPropertyIds().stream()
-                                    .map(Object::toString)
-                                    .sorted()
-                                    .toList());
-        } catch (JsonMappingException e) {
-            Throwable cause = e.getCause() == null ? e : e.getCause();
-            String problem =
-                    cause instanceof JacksonException jackson
-                            ? jackson.getOriginalMessage()
-                            : cause.getMessage();
-            throw new ConfigFileException(file, line(e), path(e), problem.strip());
-        } catch (JacksonException e) {
-            throw new ConfigFileException(file, line(e), "", e.getOriginalMessage().strip());
-        }
-    }
-
-    private static int line(JacksonException e) {
-        return e.getLocation() == null ? 0 : e.getLocation().getLineNr();
-    }
-
-    private static String path(JsonMappingException e) {
-        StringBuilder path = new StringBuilder();
-        for (JsonMappingException.Reference reference : e.getPath()) {
-            if (reference.getFieldName() == null) {
-                path.append('[').append(reference.getIndex()).append(']');
-            } else {
-                path.append(path.isEmpty() ? "" : ".").append(reference.getFieldName());
-            }
-        }
-        return path.toString();
+        return ConfigYaml.parse(text, file, new TypeReference<>() {});
     }
 
     /// The settings in force, as YAML that [#read] takes.
     public String toYaml() {
-        try {
-            return mapper().writeValueAsString(this);
-        } catch (JacksonException e) {
-            throw new IllegalStateException("a checked cluster file does not print", e);
-        }
-    }
-
-    private static YAMLMapper mapper() {
-        SimpleModule module = new SimpleModule();
-        module.addDeserializer(Duration.class, new DurationReader());
-        module.addSerializer(Duration.class, new DurationWriter());
-        module.addSerializer(Path.class, new ToStringSerializer(Path.class));
-        return YAMLMapper.builder(
-                        YAMLFactory.builder()
-                                .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
-                                .enable(YAMLGenerator.Feature.MINIMIZE_QUOTES)
-                                .build())
-                .propertyNamingStrategy(PropertyNamingStrategies.KEBAB_CASE)
-                .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-                .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
-                .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
-                .addModule(new Jdk8Module())
-                .addModule(module)
-                .defaultPropertyInclusion(
-                        JsonInclude.Value.construct(
-                                JsonInclude.Include.NON_ABSENT, JsonInclude.Include.ALWAYS))
-                .build();
+        return ConfigYaml.write(this);
     }
 
     private static int ranged(String field, Integer value, int fallback, int low, int high) {
@@ -413,54 +350,8 @@ public record ClusterFile(
         Duration checked = value == null ? fallback : value;
         if (checked.isZero() || checked.compareTo(Duration.ofHours(24)) > 0) {
             throw new IllegalArgumentException(
-                    field + " must be above 0 and at most 24h: " + DurationWriter.text(checked));
+                    field + " must be above 0 and at most 24h: " + ConfigYaml.text(checked));
         }
         return checked;
-    }
-
-    private static final class DurationReader extends StdDeserializer<Duration> {
-        private static final long serialVersionUID = 1;
-
-        DurationReader() {
-            super(Duration.class);
-        }
-
-        @Override
-        public Duration deserialize(JsonParser parser, DeserializationContext context)
-                throws IOException {
-            Matcher matcher = DURATION.matcher(parser.getText().strip());
-            if (!matcher.matches()) {
-                throw JsonMappingException.from(
-                        parser,
-                        "not a duration: '"
-                                + parser.getText()
-                                + "', expected a number and ms, s, m or h, as in 150ms");
-            }
-            long count = Long.parseLong(matcher.group(1));
-            return switch (matcher.group(2)) {
-                case "ms" -> Duration.ofMillis(count);
-                case "s" -> Duration.ofSeconds(count);
-                case "m" -> Duration.ofMinutes(count);
-                default -> Duration.ofHours(count);
-            };
-        }
-    }
-
-    private static final class DurationWriter extends StdSerializer<Duration> {
-        private static final long serialVersionUID = 1;
-
-        DurationWriter() {
-            super(Duration.class);
-        }
-
-        static String text(Duration value) {
-            return value.toMillis() % 1000 == 0 ? value.toSeconds() + "s" : value.toMillis() + "ms";
-        }
-
-        @Override
-        public void serialize(Duration value, JsonGenerator generator, SerializerProvider provider)
-                throws IOException {
-            generator.writeString(text(value));
-        }
     }
 }

@@ -36,6 +36,8 @@ class ClusterFileTest {
                   max-queue-time: 120s
                   request-timeout: 600s
                   drain-timeout: 20s
+                  cors-origins: []
+                  access-log: true
                 attention-worker:
                   listen: 127.0.0.1:7100
                   threads: 0
@@ -87,7 +89,13 @@ class ClusterFileTest {
                         model: /m
                         pack-cache: /var/cache/atoll
                         pack-cache-bytes: 100000000000
-                        coordinator: {attention-worker: "h:1", model-name: x}
+                        coordinator:
+                          attention-worker: h:1
+                          model-name: x
+                          api-keys: keys.yaml
+                          tls: {certificate: c.pem, key: k.pem}
+                          cors-origins: ["https://chat.example.org", "http://localhost:3000"]
+                          access-log: false
                         attention-worker: {combine-deadline: 150ms}
                         expert-workers: [{name: a, address: "[fe80::1]:2"}]
                         """,
@@ -114,6 +122,10 @@ class ClusterFileTest {
                 "coordinator: {listen: 'h:70000'} | coordinator.listen | port must be from 0 to"
                         + " 65535: 70000",
                 "pack-cache-bytes: 0 | | pack-cache-bytes must be positive: 0",
+                "coordinator: {tls: {key: k.pem}} | coordinator.tls | a certificate and a key",
+                "coordinator: {cors-origins: ['*']} | coordinator | https://host or"
+                        + " http://host:port: *",
+                "coordinator: {cors-origins: ['https://a/']} | coordinator | https://a/",
                 "expert-format: q4 | | expert-format must be q8 or absent: q4",
                 "expert-workers: [{name: a}] | expert-workers[0] | 'a' needs an address",
                 "expert-workers: [{address: 'h:1'}] | expert-workers[0] | needs a name",

@@ -1,5 +1,6 @@
 package io.atoll.coordinator.engine;
 
+import io.atoll.attention.step.AttentionLoad;
 import io.atoll.attention.step.AttentionWorker;
 import io.atoll.attention.step.AttentionWorkerInfo;
 import io.atoll.attention.step.ExpertWorkerStatus;
@@ -30,6 +31,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -55,6 +57,7 @@ public final class Engine implements AutoCloseable {
     private final AttentionWorkerInfo info;
     private final EngineSettings settings;
     private final Function<GenerationRequest, OutputText> texts;
+    private final EngineObserver observer;
     private final SchedulerLimits limits;
     private final Thread thread;
 
@@ -71,20 +74,24 @@ public final class Engine implements AutoCloseable {
     private Scheduler scheduler; // the loop's own
 
     private volatile Optional<Failure> unavailable = Optional.empty();
+    private volatile int running;
     private volatile boolean stopping;
     private volatile long drainUntilNanos;
     private volatile boolean stopped;
 
     /// @param worker borrowed: the engine is its only caller until `close()` returns, and does not close it
     /// @param texts makes the fresh text side of a request
+    /// @param observer is told what happens
     public Engine(
             AttentionWorker worker,
             EngineSettings settings,
-            Function<GenerationRequest, OutputText> texts) {
+            Function<GenerationRequest, OutputText> texts,
+            EngineObserver observer) {
         this.worker = worker;
         this.info = worker.info();
         this.settings = settings;
         this.texts = texts;
+        this.observer = observer;
         int maxStepRows = Math.min(settings.maxStepRows(), info.maxStepRows());
         int maxRunning =
                 Math.min(Math.min(settings.maxRunning(), info.maxSequences()), maxStepRows);
@@ -111,6 +118,17 @@ public final class Engine implements AutoCloseable {
         return worker.expertWorkers();
     }
 
+    /// How much there is to do now.
+    public EngineLoad load() {
+        int now = running;
+        return new EngineLoad(now, Math.max(0, live.size() - now));
+    }
+
+    /// What the attention worker has in use, and what it has done.
+    public AttentionLoad workerLoad() {
+        return worker.load();
+    }
+
     /// Why a request would be refused now, if it would for other reasons than its own or a full queue.
     public Optional<Failure> unavailable() {
         if (stopping) {
@@ -127,13 +145,24 @@ public final class Engine implements AutoCloseable {
 
     /// Hands over a request. Does not wait: a request that is refused gets a stream with nothing but the failure.
     public GenerationStream submit(GenerationRequest request) {
+        return submit(request, _ -> {});
+    }
+
+    /// Hands over a request, like [#submit(GenerationRequest)].
+    ///
+    /// @param onEnd gets the end of the request, exactly once, before the stream's reader does; must return at once
+    public GenerationStream submit(GenerationRequest request, Consumer<GenerationEvent.End> onEnd) {
         long arrivedNanos = System.nanoTime();
         long id = nextSequenceId.getAndIncrement();
         GenerationStream stream =
                 new GenerationStream(
                         settings.maxBufferedEvents(),
                         arrivedNanos + request.timeout().toNanos(),
-                        () -> enqueue(new Command.Cancel(id)));
+                        () -> enqueue(new Command.Cancel(id)),
+                        end -> {
+                            observer.ended(request, end);
+                            onEnd.accept(end);
+                        });
         OutputText text = texts.apply(request);
         Optional<Failure> refusal = refusal(request);
         if (refusal.isPresent()) {
@@ -236,6 +265,8 @@ public final class Engine implements AutoCloseable {
                     end(ended.sequenceId(), ended.failure());
                 }
                 decision.setAside().forEach(this::close);
+                observer.setAside(decision.setAside().size());
+                running = scheduler.running();
                 carryOut(decision.next()).ifPresent(events::add);
                 idle = events.isEmpty();
             } catch (RuntimeException | InterruptedException e) {
@@ -271,14 +302,40 @@ public final class Engine implements AutoCloseable {
             case Opening.Opened(int cachedTokens) -> {
                 Sequence sequence = live.get(id);
                 if (sequence != null) {
-                    sequence.started(System.nanoTime(), cachedTokens);
+                    started(sequence, cachedTokens);
                 }
                 yield new Event.Opened(id, cachedTokens);
             }
         };
     }
 
+    private void started(Sequence sequence, int cachedTokens) {
+        long nowNanos = System.nanoTime();
+        if (sequence.started(nowNanos, cachedTokens)) {
+            observer.began(sequence, nowNanos - sequence.arrivedNanos());
+        }
+    }
+
     private Event step(StepPlan plan) {
+        int decodeRows = (int) plan.sequences().stream().filter(this::decodes).count();
+        long startNanos = System.nanoTime();
+        Event event = run(plan);
+        observer.stepped(
+                plan.rows() - decodeRows,
+                decodeRows,
+                System.nanoTime() - startNanos,
+                event instanceof Event.StepFailed);
+        return event;
+    }
+
+    private boolean decodes(StepPlan.SequenceRows rows) {
+        Sequence sequence = live.get(rows.sequenceId());
+        return rows.tokens().length == 1
+                && sequence != null
+                && rows.firstPosition() >= sequence.prompt().length;
+    }
+
+    private Event run(StepPlan plan) {
         try {
             return switch (worker.step(plan)) {
                 case StepOutcome.Completed(List<StepOutcome.Sampled> sampled) ->
@@ -307,7 +364,11 @@ public final class Engine implements AutoCloseable {
         Map<Long, Integer> nextTokens = new HashMap<>();
         for (StepOutcome.Sampled one : sampled) {
             Sequence sequence = live.get(one.sequenceId());
-            if (sequence != null && sequence.accept(one, nowNanos)) {
+            if (sequence == null) {
+                continue; // cancelled meanwhile
+            }
+            observer.token(sequence.outputTokens() == 0, sequence.nanosSinceLast(nowNanos));
+            if (sequence.accept(one, nowNanos)) {
                 nextTokens.put(one.sequenceId(), one.token());
             }
         }

@@ -8,6 +8,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 
 /// The events of one request, between the step loop that makes them and the one reader that waits for them.
 ///
@@ -17,6 +18,7 @@ public final class GenerationStream implements EventSink, AutoCloseable {
     private final int capacity;
     private final long deadlineNanos; // System.nanoTime()
     private final Runnable onAbandoned;
+    private final Consumer<GenerationEvent.End> onEnd;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
@@ -26,10 +28,16 @@ public final class GenerationStream implements EventSink, AutoCloseable {
     /// @param capacity events that wait for the reader at most, the last one not counted
     /// @param deadlineNanos [System#nanoTime] at which the stream ends by itself
     /// @param onAbandoned called at most once, when the reader's side ends the stream first
-    GenerationStream(int capacity, long deadlineNanos, Runnable onAbandoned) {
+    /// @param onEnd called exactly once, with the end of the request, by the thread that ends it
+    GenerationStream(
+            int capacity,
+            long deadlineNanos,
+            Runnable onAbandoned,
+            Consumer<GenerationEvent.End> onEnd) {
         this.capacity = capacity;
         this.deadlineNanos = deadlineNanos;
         this.onAbandoned = onAbandoned;
+        this.onEnd = onEnd;
     }
 
     @Override
@@ -44,6 +52,9 @@ public final class GenerationStream implements EventSink, AutoCloseable {
                 return false;
             }
             ended = last;
+            if (event instanceof GenerationEvent.End end) {
+                onEnd.accept(end); // before the reader can know of it
+            }
             events.add(event);
             changed.signal();
             return true;
@@ -64,13 +75,8 @@ public final class GenerationStream implements EventSink, AutoCloseable {
                     throw new IllegalStateException("the stream has ended");
                 }
                 if (left <= 0) {
-                    ended = true;
                     abandoned = true;
-                    events.add(
-                            new GenerationEvent.Failed(
-                                    new Failure(
-                                            ErrorCode.DEADLINE_EXCEEDED,
-                                            "the request ran into its deadline")));
+                    endWith(ErrorCode.DEADLINE_EXCEEDED, "the request ran into its deadline");
                 } else {
                     left = changed.awaitNanos(left);
                 }
@@ -103,16 +109,20 @@ public final class GenerationStream implements EventSink, AutoCloseable {
             if (ended) {
                 return;
             }
-            ended = true;
             events.clear();
-            events.add(
-                    new GenerationEvent.Failed(
-                            new Failure(ErrorCode.CANCELLED, "the request was cancelled")));
+            endWith(ErrorCode.CANCELLED, "the request was cancelled");
             changed.signal();
         } finally {
             lock.unlock();
         }
         onAbandoned.run();
+    }
+
+    private void endWith(ErrorCode code, String message) {
+        GenerationEvent.Failed end = new GenerationEvent.Failed(new Failure(code, message));
+        ended = true;
+        onEnd.accept(end);
+        events.add(end);
     }
 
     /// Same as [#cancel].

@@ -1,6 +1,5 @@
 package io.atoll.coordinator.http;
 
-import io.atoll.coordinator.engine.Engine;
 import io.atoll.coordinator.engine.GenerationStream;
 import io.atoll.coordinator.sequence.GenerationEvent;
 import io.atoll.coordinator.sequence.GenerationRequest;
@@ -9,6 +8,7 @@ import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Executor;
+import java.util.function.Function;
 
 /// The events of an answer's choices, in the order they come. Each choice is a request of its own to the engine.
 ///
@@ -22,10 +22,14 @@ final class ChoiceEvents implements AutoCloseable {
     private final BlockingQueue<Next> merged;
     private volatile boolean closed;
 
+    /// @param submit has one choice generated
     /// @param threads runs each forwarder on a thread of its own
-    ChoiceEvents(Engine engine, List<GenerationRequest> requests, Executor threads) {
+    ChoiceEvents(
+            Function<GenerationRequest, GenerationStream> submit,
+            List<GenerationRequest> requests,
+            Executor threads) {
         merged = new ArrayBlockingQueue<>(requests.size());
-        requests.forEach(request -> streams.add(engine.submit(request)));
+        requests.forEach(request -> streams.add(submit.apply(request)));
         if (streams.size() > 1) {
             try {
                 for (int i = 0; i < streams.size(); i++) {

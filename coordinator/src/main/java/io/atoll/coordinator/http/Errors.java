@@ -8,6 +8,7 @@ import com.linecorp.armeria.common.HttpStatus;
 import com.linecorp.armeria.common.MediaType;
 import com.linecorp.armeria.common.ResponseHeaders;
 import com.linecorp.armeria.common.ResponseHeadersBuilder;
+import io.atoll.coordinator.gate.Admission;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.util.Locale;
@@ -45,14 +46,28 @@ final class Errors {
         return response(refusal.failure(), refusal.param());
     }
 
+    /// What an API key's request gets that goes no further.
+    AggregatedHttpResponse response(Admission.Refused refused) {
+        return response(refused.failure(), Optional.empty(), refused.retryAfterSeconds());
+    }
+
     private AggregatedHttpResponse response(Failure failure, Optional<String> param) {
+        // A full queue moves on with each answer; a lost worker takes longer to come back.
+        int seconds = failure.code() == ErrorCode.OVERLOADED ? 1 : 5;
+        return response(failure, param, failure.code().retryHelps() ? seconds : 0);
+    }
+
+    private AggregatedHttpResponse response(
+            Failure failure, Optional<String> param, int retryAfterSeconds) {
         ErrorCode code = failure.code();
         ResponseHeadersBuilder headers =
                 ResponseHeaders.builder(HttpStatus.valueOf(code.httpStatus()))
                         .contentType(MediaType.JSON);
-        if (code.retryHelps()) {
-            // A full queue moves on with each answer; a lost worker takes longer to come back.
-            headers.setInt(HttpHeaderNames.RETRY_AFTER, code == ErrorCode.OVERLOADED ? 1 : 5);
+        if (retryAfterSeconds > 0) {
+            headers.setInt(HttpHeaderNames.RETRY_AFTER, retryAfterSeconds);
+        }
+        if (code == ErrorCode.INVALID_API_KEY) {
+            headers.set(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer"); // RFC 9110, 15.5.2
         }
         return AggregatedHttpResponse.of(headers.build(), HttpData.ofUtf8(body(failure, param)));
     }

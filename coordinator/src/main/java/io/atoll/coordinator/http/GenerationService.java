@@ -96,7 +96,7 @@ final class GenerationService implements HttpService {
                                         refuseBody(problem, out);
                                     } else {
                                         context.clearRequestTimeout(); // the deadline takes over
-                                        begin(body, out);
+                                        begin(Caller.of(context), body, out);
                                     }
                                     return null;
                                 });
@@ -132,18 +132,22 @@ final class GenerationService implements HttpService {
         }
     }
 
-    private void begin(AggregatedHttpRequest http, HttpResponseWriter out) {
+    private void begin(Caller caller, AggregatedHttpRequest http, HttpResponseWriter out) {
         try {
-            threads.execute(() -> answer(http, out));
+            threads.execute(() -> answer(caller, http, out));
         } catch (RejectedExecutionException e) {
             out.close(errors.response(STOPPING));
         }
     }
 
-    private void answer(AggregatedHttpRequest http, HttpResponseWriter out) {
+    private void answer(Caller caller, AggregatedHttpRequest http, HttpResponseWriter out) {
         try {
             Prepared prepared = preparation.prepare(json.body(http.content().array()));
-            try (ChoiceEvents events = new ChoiceEvents(engine, prepared.requests(), threads)) {
+            try (ChoiceEvents events =
+                    new ChoiceEvents(
+                            request -> caller.submit(engine, request),
+                            prepared.requests(),
+                            threads)) {
                 // A client that goes away ends its request.
                 var _ = out.whenComplete().whenComplete((_, _) -> events.cancel());
                 if (prepared.stream()) {

@@ -3,6 +3,8 @@ package io.atoll.coordinator.http;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.common.AggregatedHttpResponse;
+import com.linecorp.armeria.common.HttpData;
+import com.linecorp.armeria.common.HttpHeaderNames;
 import com.linecorp.armeria.common.HttpMethod;
 import com.linecorp.armeria.common.HttpRequest;
 import com.linecorp.armeria.common.HttpResponse;
@@ -10,14 +12,20 @@ import com.linecorp.armeria.common.HttpStatus;
 import com.linecorp.armeria.common.MediaType;
 import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.common.util.Exceptions;
+import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.RequestTimeoutException;
 import com.linecorp.armeria.server.Server;
+import com.linecorp.armeria.server.ServerBuilder;
 import com.linecorp.armeria.server.ServerErrorHandler;
 import com.linecorp.armeria.server.ServiceConfig;
 import com.linecorp.armeria.server.ServiceRequestContext;
+import com.linecorp.armeria.server.cors.CorsService;
 import io.atoll.attention.step.AttentionWorkerInfo;
 import io.atoll.attention.step.ExpertWorkerStatus;
 import io.atoll.coordinator.engine.Engine;
+import io.atoll.coordinator.gate.ApiKeys;
+import io.atoll.coordinator.gate.GateSettings;
+import io.atoll.coordinator.metrics.ServerMetrics;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
@@ -25,16 +33,28 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// The HTTP server: which path is answered by what.
 public final class HttpApi implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(HttpApi.class);
+
+    private static final MediaType METRICS_TYPE = MediaType.parse(ServerMetrics.CONTENT_TYPE);
+    private static final Duration CORS_MAX_AGE = Duration.ofHours(1);
+
+    private final GateSettings gate;
     private final Engine engine;
+    private final ServerMetrics metrics;
     private final ServedModel model;
     private final AttentionWorkerInfo info;
     private final Json json;
@@ -42,14 +62,25 @@ public final class HttpApi implements AutoCloseable {
     private final long startedSeconds;
     private final Duration writeTimeout;
     private final ExecutorService threads;
+    private final FileChecks files;
     private final InetSocketAddress address;
     private final Server server;
 
     /// @param engine borrowed
     /// @param info what the engine's worker serves
+    /// @param metrics what has been counted of the engine's work
+    /// @throws IOException if the keys or the certificate can't be read
     public HttpApi(
-            HttpSettings settings, ServedModel model, AttentionWorkerInfo info, Engine engine) {
+            HttpSettings settings,
+            GateSettings gate,
+            ServedModel model,
+            AttentionWorkerInfo info,
+            Engine engine,
+            ServerMetrics metrics)
+            throws IOException {
+        this.gate = gate;
         this.engine = engine;
+        this.metrics = metrics;
         this.model = model;
         this.info = info;
         this.json = new Json(settings);
@@ -65,10 +96,27 @@ public final class HttpApi implements AutoCloseable {
         CompletionRequests completions =
                 new CompletionRequests(model, settings, limits, json, headers);
         this.address = new InetSocketAddress(settings.host(), settings.port());
+        List<Runnable> checks = new ArrayList<>();
+        ServerBuilder builder = Server.builder();
+        if (gate.tls().isPresent()) {
+            Certificates certificates = new Certificates(gate.tls().get());
+            checks.add(certificates::check);
+            builder.https(address).tlsProvider(certificates);
+        } else {
+            builder.http(address);
+        }
+        Optional<ApiKeys> keys = Optional.empty();
+        if (gate.apiKeys().isPresent()) {
+            ApiKeys read = new ApiKeys(gate.apiKeys().get());
+            checks.add(read::check);
+            keys = Optional.of(read);
+        }
+        this.files = new FileChecks(checks);
+        if (gate.accessLog()) {
+            builder.accessLogWriter(new AccessLog(), false);
+        }
         this.server =
-                Server.builder()
-                        .bossGroupFactory(AcceptorGroup::new)
-                        .http(address)
+                builder.bossGroupFactory(AcceptorGroup::new)
                         .disableServerHeader()
                         .maxNumConnections(settings.maxConnections())
                         .maxRequestLength(settings.maxBodyBytes())
@@ -83,11 +131,33 @@ public final class HttpApi implements AutoCloseable {
                         .service("/v1/models", this::models)
                         .serviceUnder("/v1/models/", this::model)
                         .service("/cluster/workers", this::workers)
+                        .service("/metrics", this::metrics)
                         .service("/health/live", this::live)
                         .service("/health/ready", this::ready)
                         .serviceUnder("/", HttpApi::unknown)
+                        .decorator(behindGate(keys))
                         .errorHandler(new ErrorsAsJson())
                         .build();
+    }
+
+    /// What every request meets first: a browser's question whether its page may ask, then the question for the key. The first
+    /// comes without a key, and every answer, refusals too, has to carry the reply to it.
+    private Function<HttpService, HttpService> behindGate(Optional<ApiKeys> keys) {
+        return service -> {
+            HttpService gated =
+                    keys.isPresent()
+                            ? new KeyGate(service, keys.get(), errors, metrics::refused)
+                            : service;
+            if (gate.corsOrigins().isEmpty()) {
+                return gated;
+            }
+            return CorsService.builder(gate.corsOrigins())
+                    .allowRequestMethods(HttpMethod.GET, HttpMethod.POST)
+                    .allowAllRequestHeaders(true)
+                    .exposeHeaders(HttpHeaderNames.RETRY_AFTER)
+                    .maxAge(CORS_MAX_AGE)
+                    .build(gated);
+        };
     }
 
     /// Starts to listen.
@@ -96,11 +166,30 @@ public final class HttpApi implements AutoCloseable {
     public void start() throws IOException {
         try {
             server.start().join();
+            files.start();
+            warnIfOpen();
         } catch (CompletionException e) {
             Throwable why = Exceptions.peel(e);
             String where = address.getHostString() + ":" + address.getPort();
             throw new IOException("cannot listen on " + where + ": " + why.getMessage(), why);
         }
+    }
+
+    private void warnIfOpen() {
+        if (address.getAddress() != null && address.getAddress().isLoopbackAddress()) {
+            return;
+        }
+        String where = address.getHostString() + ":" + port();
+        if (gate.apiKeys().isEmpty()) {
+            log.warn("whoever reaches {} may use the API: no api-keys are set", where);
+        } else if (gate.tls().isEmpty()) {
+            log.warn("API keys and prompts reach {} unencrypted: no tls is set", where);
+        }
+    }
+
+    /// Looks now whether the files of keys and certificates have changed, instead of within a second.
+    public void checkFiles() {
+        files.run();
     }
 
     /// The port it listens on.
@@ -112,6 +201,7 @@ public final class HttpApi implements AutoCloseable {
     /// have stopped before, so that no answer is far from its end.
     @Override
     public void close() {
+        files.close();
         threads.shutdown();
         try {
             if (!threads.awaitTermination(writeTimeout.toNanos(), TimeUnit.NANOSECONDS)) {
@@ -177,6 +267,18 @@ public final class HttpApi implements AutoCloseable {
                             }
                             return ok(json.write(list)).toHttpResponse();
                         },
+                        threads));
+    }
+
+    private HttpResponse metrics(ServiceRequestContext context, HttpRequest request) {
+        GenerationService.requireMethod(request, HttpMethod.GET);
+        return HttpResponse.of(
+                CompletableFuture.supplyAsync(
+                        () ->
+                                HttpResponse.of(
+                                        HttpStatus.OK,
+                                        METRICS_TYPE,
+                                        HttpData.wrap(metrics.scrape(engine))),
                         threads));
     }
 

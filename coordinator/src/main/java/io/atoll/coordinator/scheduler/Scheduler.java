@@ -71,6 +71,11 @@ public final class Scheduler {
         return new Decision(ended, setAside, next);
     }
 
+    /// Sequences that the worker keeps.
+    public int running() {
+        return running.size();
+    }
+
     /// The id that the next step will have.
     public long nextStepId() {
         return nextStepId;

@@ -51,4 +51,22 @@ public record GenerationRequest(
             throw new IllegalArgumentException("timeout must be positive: " + timeout);
         }
     }
+
+    /// The same request, with a priority of at least `mostUrgent`.
+    public GenerationRequest noMoreUrgentThan(int mostUrgent) {
+        return priority >= mostUrgent
+                ? this
+                : new GenerationRequest(
+                        prompt,
+                        checkpoints,
+                        maxOutputTokens,
+                        sampling,
+                        stopTokens,
+                        stopStrings,
+                        format,
+                        topLogprobs,
+                        mostUrgent,
+                        maxQueueTime,
+                        timeout);
+    }
 }

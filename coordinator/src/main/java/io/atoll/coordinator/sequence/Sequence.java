@@ -27,6 +27,7 @@ public final class Sequence {
     private long startedNanos;
     private int cachedTokens;
     private long firstTokenNanos;
+    private long lastTokenNanos;
 
     /// @param text fresh, for this sequence alone
     /// @param arrivedNanos when the request came, on the clock of the other methods
@@ -41,6 +42,7 @@ public final class Sequence {
         this.text = text;
         this.sink = sink;
         this.arrivedNanos = arrivedNanos;
+        this.lastTokenNanos = arrivedNanos;
     }
 
     public long id() {
@@ -59,6 +61,26 @@ public final class Sequence {
     /// See [GenerationRequest].
     public int priority() {
         return request.priority();
+    }
+
+    /// When the request came.
+    public long arrivedNanos() {
+        return arrivedNanos;
+    }
+
+    /// Tokens of the prompt that did not have to be computed; known once it has [#started].
+    public int cachedTokens() {
+        return cachedTokens;
+    }
+
+    /// Tokens chosen so far.
+    public int outputTokens() {
+        return tokenCount;
+    }
+
+    /// Time since the last token was chosen, or since the request came if none was.
+    public long nanosSinceLast(long nowNanos) {
+        return nowNanos - lastTokenNanos;
     }
 
     /// What the attention worker has to reserve.
@@ -82,13 +104,16 @@ public final class Sequence {
     /// The attention worker keeps the sequence now. What happens when it is opened again, having been set aside, is no news.
     ///
     /// @param cached tokens of the prompt that need not be computed
-    public void started(long nowNanos, int cached) {
-        if (!started) {
-            started = true;
-            startedNanos = nowNanos;
-            cachedTokens = cached;
-            sink.offer(new GenerationEvent.Started());
+    /// @return whether this was the first time
+    public boolean started(long nowNanos, int cached) {
+        if (started) {
+            return false;
         }
+        started = true;
+        startedNanos = nowNanos;
+        cachedTokens = cached;
+        sink.offer(new GenerationEvent.Started());
+        return true;
     }
 
     /// Takes the next token.
@@ -99,6 +124,7 @@ public final class Sequence {
         if (tokenCount == 0) {
             firstTokenNanos = nowNanos;
         }
+        lastTokenNanos = nowNanos;
         record(token);
         boolean stopToken = request.stopTokens().contains(token);
         GenerationEvent.Output piece = stopToken ? GenerationEvent.Output.NONE : text.append(token);

@@ -140,7 +140,8 @@ final class EngineTest {
                 new Engine(
                         TestModel.worker(),
                         EngineSettings.defaults(),
-                        TestModel.model()::outputText)) {
+                        TestModel.model()::outputText,
+                        EngineObserver.NONE)) {
             assertEquals(ErrorCode.NOT_READY, failure(idle.submit(request(5))).code());
         }
     }
@@ -159,7 +160,8 @@ final class EngineTest {
                 new Engine(
                         stuck,
                         settings(Duration.ofMillis(50), Duration.ofMillis(50)),
-                        TestModel.model()::outputText);
+                        TestModel.model()::outputText,
+                        EngineObserver.NONE);
         engine.start();
         stuck.hold();
         GenerationStream stream = engine.submit(request(5));
@@ -172,7 +174,10 @@ final class EngineTest {
     private Engine started(Duration stepTimeout, Duration drainTimeout) {
         Engine started =
                 new Engine(
-                        worker, settings(stepTimeout, drainTimeout), TestModel.model()::outputText);
+                        worker,
+                        settings(stepTimeout, drainTimeout),
+                        TestModel.model()::outputText,
+                        EngineObserver.NONE);
         started.start();
         return started;
     }

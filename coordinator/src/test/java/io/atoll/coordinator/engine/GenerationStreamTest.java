@@ -12,6 +12,7 @@ import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -24,6 +25,7 @@ final class GenerationStreamTest {
             new GenerationEvent.Failed(new Failure(ErrorCode.INTERNAL, "test"));
 
     private final AtomicInteger abandoned = new AtomicInteger();
+    private final List<GenerationEvent.End> ends = new CopyOnWriteArrayList<>();
 
     @Test
     void fullBufferRefusesTextAndStillTakesTheEnd() throws Exception {
@@ -84,9 +86,26 @@ final class GenerationStreamTest {
         assertThrows(IllegalStateException.class, stream::next);
     }
 
+    @Test
+    void everyEndIsToldOnceWhoeverMakesIt() throws Exception {
+        GenerationStream complete = stream(2, Long.MAX_VALUE);
+        complete.offer(END);
+        complete.offer(END);
+        complete.close();
+        assertEquals(List.of(END), ends);
+        GenerationStream late = stream(2, 0);
+        GenerationEvent expired = late.next();
+        late.offer(END);
+        assertEquals(List.of(END, expired), ends);
+        GenerationStream left = stream(2, Long.MAX_VALUE);
+        left.cancel();
+        left.offer(END);
+        assertEquals(List.of(END, expired, left.next()), ends);
+    }
+
     private GenerationStream stream(int capacity, long nanosLeft) {
         long deadline = nanosLeft == Long.MAX_VALUE ? nanosLeft / 2 : nanosLeft;
         return new GenerationStream(
-                capacity, System.nanoTime() + deadline, abandoned::incrementAndGet);
+                capacity, System.nanoTime() + deadline, abandoned::incrementAndGet, ends::add);
     }
 }

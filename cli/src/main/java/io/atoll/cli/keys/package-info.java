@@ -1,0 +1,2 @@
+/// `atoll keys`: the API keys that a coordinator accepts.
+package io.atoll.cli.keys;
