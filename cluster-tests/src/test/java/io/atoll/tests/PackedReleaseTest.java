@@ -9,6 +9,7 @@ import io.atoll.cli.roles.ExpertRows;
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.reference.QuantizedDemo;
 import io.atoll.model.reference.Reference;
@@ -47,11 +48,13 @@ class PackedReleaseTest {
             QuantizedDemo release, WeightFormat format, RowFormat rows, double bits)
             throws IOException {
         try (RecordedRuns runs = new RecordedRuns(release.write(DEMO, directory));
+                ComputePool pool = new ComputePool(1);
                 ResidentExperts experts =
                         ResidentExperts.load(
                                 runs.model().textWeights(),
                                 ExpertShard.parse("2:3-4;7:31", 8, 32),
-                                Optional.empty())) {
+                                Optional.empty(),
+                                pool)) {
             assertEquals(rows, ExpertRows.format(runs.model()));
             // A row with a scale of its own meets the next where the matrix is as narrow as the
             // demo's down projection of 32 columns.

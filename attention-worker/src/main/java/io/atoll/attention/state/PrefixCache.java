@@ -140,7 +140,7 @@ final class PrefixCache {
                 boolean isLess =
                         node == null
                                 || worth < value
-                                || worth == value && depth > node.checkpoint.tokens();
+                                || (worth == value && depth > node.checkpoint.tokens());
                 if (checkpoint != spared && isLess) {
                     node = at;
                     value = worth;

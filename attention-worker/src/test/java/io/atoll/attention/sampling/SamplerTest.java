@@ -134,7 +134,7 @@ class SamplerTest {
                     IntStream.range(0, logits.length)
                             .boxed()
                             .sorted(
-                                    Comparator.comparing((Integer i) -> -logits[i])
+                                    Comparator.comparingDouble((Integer i) -> -logits[i])
                                             .thenComparing(i -> i))
                             .limit(top)
                             .toList();

@@ -210,7 +210,7 @@ final class Measurement {
         int blocks = 2 * 32; // positions that a sequence's last block may leave unused, and some
         int sequences = 1;
         int longest = WARM_UP_PROMPT + WARM_UP_GENERATED;
-        long positions = longest + blocks;
+        long positions = (long) longest + blocks;
         for (Case one : plan.cases) {
             int length = one.promptTokens + plan.generate;
             sequences = Math.max(sequences, one.batch);

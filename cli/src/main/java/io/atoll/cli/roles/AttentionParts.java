@@ -156,7 +156,7 @@ public final class AttentionParts implements AutoCloseable {
     private static int checkpoints(TextConfig text, AttentionSection section) {
         long bytes = (long) section.prefixCacheMegabytes() << 20;
         long checkpoints = bytes / Math.max(1, SequenceStates.recurrentBytes(text));
-        return bytes == 0 ? 0 : (int) Math.clamp(checkpoints, 1, MAX_CHECKPOINTS);
+        return bytes == 0 ? 0 : Math.clamp(checkpoints, 1, MAX_CHECKPOINTS);
     }
 
     /// Settings of 0 in the file stand for what suits the model.

@@ -29,7 +29,7 @@ class MeasurementTest {
         assertEquals(1, alone.runs());
         // One token meets its four experts in each of eight layers.
         assertEquals(
-                report.layerBytes() + report.headBytes() + 8 * 4 * EXPERT_BYTES,
+                (double) (report.layerBytes() + report.headBytes() + 8 * 4 * EXPERT_BYTES),
                 alone.weightBytes());
         // Three together share the dense weights, and some experts.
         BenchReport.Row three = report.rows().getLast();
@@ -46,7 +46,7 @@ class MeasurementTest {
         BenchReport report = measure(2);
         assertEquals(2, report.workers());
         assertEquals(
-                report.layerBytes() + report.headBytes() + 8 * 4 * EXPERT_BYTES,
+                (double) (report.layerBytes() + report.headBytes() + 8 * 4 * EXPERT_BYTES),
                 report.rows().getFirst().weightBytes());
     }
 

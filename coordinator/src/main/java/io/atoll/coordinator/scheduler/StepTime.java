@@ -29,6 +29,6 @@ final class StepTime {
         if (nanosPerRow == 0) {
             return FIRST_ROWS;
         }
-        return (int) Math.clamp((long) (nanos / nanosPerRow), COUNTED_ROWS, Integer.MAX_VALUE);
+        return Math.clamp((long) (nanos / nanosPerRow), COUNTED_ROWS, Integer.MAX_VALUE);
     }
 }

@@ -180,7 +180,7 @@ public final class GgufWriter {
     private static void writeTensor(FileChannel channel, Declared tensor, LongConsumer written)
             throws IOException {
         int block = tensor.type.blockBytes();
-        byte[] chunk = new byte[(int) Math.min(CHUNK_BYTES / block * block, tensor.bytes)];
+        byte[] chunk = new byte[(int) Math.min((long) CHUNK_BYTES / block * block, tensor.bytes)];
         for (long at = 0; at < tensor.bytes; at += chunk.length) {
             int count = (int) Math.min(chunk.length, tensor.bytes - at);
             tensor.contents.next(chunk, count);

@@ -25,7 +25,7 @@ record PlannedItem(StoredWeight stored, int rows, int groupRows, long groupBytes
     /// Rows of each piece but the last, if a piece should have so many bytes.
     int pieceRows(long pieceBytes) {
         long rowsOfBytes = pieceBytes / groupBytes * groupRows;
-        return (int) Math.clamp(rowsOfBytes / PIECE_ROWS * PIECE_ROWS, PIECE_ROWS, 1 << 24);
+        return Math.clamp(rowsOfBytes / PIECE_ROWS * PIECE_ROWS, PIECE_ROWS, 1 << 24);
     }
 
     /// Where a row begins in the region.

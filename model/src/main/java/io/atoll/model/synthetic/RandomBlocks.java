@@ -85,7 +85,7 @@ abstract sealed class RandomBlocks implements GgufWriter.Contents {
                     byte first = (byte) (of[j] | (of[j + 4] >> 4) << 6);
                     patterns[at + j] = first;
                     patterns[at + 4 + j] = first;
-                    patterns[at + 8 + j] = (byte) (of[j + 4] & 15 | (of[j + 4] & 15) << 4);
+                    patterns[at + 8 + j] = (byte) ((of[j + 4] & 15) | (of[j + 4] & 15) << 4);
                 }
             }
         }

@@ -147,7 +147,7 @@ public final class SyntheticModel {
         int hidden = shape.hidden();
         int width = shape.attentionHeads() * shape.headDim();
         int keys = shape.keyValueHeads() * shape.headDim();
-        projection(block + "attn_q.weight", GgmlType.Q4_K, 2 * width, hidden);
+        projection(block + "attn_q.weight", GgmlType.Q4_K, 2L * width, hidden);
         projection(block + "attn_k.weight", GgmlType.Q4_K, keys, hidden);
         projection(block + "attn_v.weight", better, keys, hidden);
         projection(block + "attn_output.weight", GgmlType.Q4_K, hidden, width);
@@ -196,7 +196,7 @@ public final class SyntheticModel {
 
     /// A matrix, or several of the same size, whose product with a row of size one has that size again.
     private void projection(String name, GgmlType type, long... sizes) {
-        matrix(name, type, 1 / Math.sqrt(sizes[sizes.length - 1]), sizes);
+        matrix(name, type, 1 / Math.sqrt((double) sizes[sizes.length - 1]), sizes);
     }
 
     private void matrix(String name, GgmlType type, double deviation, long... sizes) {

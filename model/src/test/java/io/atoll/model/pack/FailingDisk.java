@@ -97,7 +97,7 @@ final class FailingDisk implements PackDisk {
                 real.write(at, bytes);
             }
 
-            /// Nothing here depends on the machine's own disk.
+            // Nothing here depends on the machine's own disk.
             @Override
             public void force() throws IOException {
                 next();

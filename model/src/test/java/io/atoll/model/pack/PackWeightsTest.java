@@ -64,7 +64,8 @@ class PackWeightsTest {
         assertEquals(expected.length, found.length, name);
         for (int i = 0; i < expected.length; i++) {
             boolean same =
-                    expected[i] == found[i] || Float.isNaN(expected[i]) && Float.isNaN(found[i]);
+                    expected[i] == found[i]
+                            || (Float.isNaN(expected[i]) && Float.isNaN(found[i]));
             if (!same) {
                 throw new AssertionError(
                         "%s[%d]: expected %s, found %s, -Dseed=%d"
@@ -99,7 +100,7 @@ class PackWeightsTest {
     private static long bytesWithoutPadding(StoredWeight weight) {
         return switch (weight) {
             case StoredWeight.Packed packed ->
-                    packed.bytes() / ((packed.rows() + 15) / 16 * 16) * packed.rows();
+                    packed.bytes() / ((packed.rows() + 15L) / 16 * 16) * packed.rows();
             case StoredWeight.Rows rows -> rows.bytes();
             case StoredWeight.Vector vector -> vector.bytes();
         };
