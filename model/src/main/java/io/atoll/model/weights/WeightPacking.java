@@ -144,7 +144,7 @@ public final class WeightPacking {
         }
         try {
             if (format == WeightFormat.F8_E4M3
-                    || format.takesQuantizedRows() && format != WeightFormat.Q8) {
+                    || (format.takesQuantizedRows() && format != WeightFormat.Q8)) {
                 return packStored(format, matrices, rows, cols, allocator);
             }
             List<RowSource> stored = stored(matrices, format);
