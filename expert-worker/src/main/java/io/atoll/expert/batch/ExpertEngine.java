@@ -319,7 +319,7 @@ public final class ExpertEngine implements AutoCloseable {
     private long slotBytes(int rows) {
         long innerCols = tileEnd(0, innerTiles, intermediate, WeightFormat.BLOCK);
         long outputCols = tileEnd(0, outputTiles, hidden, WeightFormat.GROUP);
-        long innerFloats = intermediate + 2 * rows * innerCols + innerCols;
+        long innerFloats = intermediate + 2L * rows * innerCols + innerCols;
         long outputFloats = hidden + rows * outputCols;
         return aligned(Math.max(innerFloats, outputFloats) * Float.BYTES);
     }
