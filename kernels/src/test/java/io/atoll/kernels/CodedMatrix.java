@@ -68,7 +68,7 @@ record CodedMatrix(WeightFormat format, int rows, int cols, int group, CodedRows
             case MXFP4 -> 32;
             case NVFP4, NVFP4_DIVIDED -> 16;
             case INT4_ROW, INT8_ROW -> cols;
-            default -> Integer.parseInt(format.name().replaceAll("INT\\d_(\\d+)_.*", "$1"));
+            default -> Integer.parseInt(format.name().split("_", -1)[1]);
         };
     }
 

@@ -15,6 +15,8 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.EnumMap;
+import java.util.Map;
 import java.util.Optional;
 
 /// The C functions of one instruction set.
@@ -25,6 +27,7 @@ import java.util.Optional;
 public final class NativeKernels implements Kernels {
     private static final int GROUP = WeightFormat.GROUP;
     private static final int BLOCK = WeightFormat.BLOCK;
+    private static final Map<WeightFormat, Integer> CODES = codes();
     private static final int MAX_CONV_WIDTH = 16;
 
     // Slots of the library's table: `enum operation` of atoll_kernels.h.
@@ -224,13 +227,14 @@ public final class NativeKernels implements Kernels {
             throw new IllegalArgumentException(w.format() + " is not quantised");
         }
         checkGroups(w, groupBegin, groupEnd);
+        int code = CODES.get(w.format());
         long pq = bytes(q, (long) rows * w.cols());
         long ps = floats(scales, (long) rows * (w.cols() / BLOCK));
         long py = floats(y, span(rows, yStride, Math.min(w.rows(), groupEnd * GROUP)));
         try {
             CALL_MAT_MUL_QUANTIZED.invokeExact(
                     matMulQuantized,
-                    code(w.format()),
+                    code,
                     w.data().address(),
                     w.rows(),
                     w.cols(),
@@ -247,10 +251,14 @@ public final class NativeKernels implements Kernels {
     }
 
     /// `enum format` of atoll_kernels.h, which has the quantised formats in the same order.
-    @SuppressWarnings(
-            "EnumOrdinal") // the order is what both sides agree on; a test compares every format
-    private static int code(WeightFormat format) {
-        return format.ordinal() - WeightFormat.Q8.ordinal();
+    private static Map<WeightFormat, Integer> codes() {
+        Map<WeightFormat, Integer> codes = new EnumMap<>(WeightFormat.class);
+        for (WeightFormat format : WeightFormat.values()) {
+            if (format.takesQuantizedRows()) {
+                codes.put(format, codes.size());
+            }
+        }
+        return codes;
     }
 
     @Override

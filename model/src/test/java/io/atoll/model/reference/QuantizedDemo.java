@@ -43,8 +43,12 @@ public enum QuantizedDemo {
                     + " \"group_size\": 32}}}}") {
         @Override
         List<Tensor> encode(String base, float[] w, int rows, int cols) {
-            ByteBuffer scales = buffer(2 * w.length / 32);
-            ByteBuffer words = buffer(w.length / 2);
+            byte[] scaleBytes = new byte[2 * w.length / 32];
+            byte[] wordBytes = new byte[w.length / 2];
+            byte[] shape = new byte[8];
+            buffer(shape).putInt(rows).putInt(cols);
+            ByteBuffer scales = buffer(scaleBytes);
+            ByteBuffer words = buffer(wordBytes);
             for (int group = 0; group < w.length; group += 32) {
                 int bits = Float.floatToIntBits(largest(w, group, 32) / 7) >>> 16;
                 float scale = Float.intBitsToFloat(bits << 16);
@@ -59,13 +63,9 @@ public enum QuantizedDemo {
                 }
             }
             return List.of(
-                    tensor(base + ".weight_packed", DType.I32, words.array(), rows, cols / 8),
-                    tensor(base + ".weight_scale", DType.BF16, scales.array(), rows, cols / 32),
-                    tensor(
-                            base + ".weight_shape",
-                            DType.I32,
-                            buffer(8).putInt(rows).putInt(cols).array(),
-                            2));
+                    tensor(base + ".weight_packed", DType.I32, wordBytes, rows, cols / 8),
+                    tensor(base + ".weight_scale", DType.BF16, scaleBytes, rows, cols / 32),
+                    tensor(base + ".weight_shape", DType.I32, shape, 2));
         }
     },
     /// A scale for each row.
@@ -219,14 +219,14 @@ public enum QuantizedDemo {
         return largest;
     }
 
-    private static ByteBuffer buffer(int bytes) {
-        return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    private static ByteBuffer buffer(byte[] bytes) {
+        return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
     private static Tensor floats(String name, float[] values, long... shape) {
-        ByteBuffer bytes = buffer(4 * values.length);
-        bytes.asFloatBuffer().put(values);
-        return tensor(name, DType.F32, bytes.array(), shape);
+        byte[] bytes = new byte[4 * values.length];
+        buffer(bytes).asFloatBuffer().put(values);
+        return tensor(name, DType.F32, bytes, shape);
     }
 
     private static Tensor tensor(String name, DType dtype, byte[] bytes, long... shape) {

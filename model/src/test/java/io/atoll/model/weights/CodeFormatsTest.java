@@ -246,7 +246,7 @@ class CodeFormatsTest {
         byte[] bytes = new byte[2 * 12 * 64];
         random.nextBytes(bytes);
         for (int i = 1; i < bytes.length; i += 2) {
-            bytes[i] = (byte) (bytes[i] & 0xBB); // no NaN, whose bits may change
+            bytes[i] &= (byte) 0xBB; // no NaN, whose bits may change
         }
         WeightMatrix stored =
                 new GgmlMatrix("w", GgmlType.F16, 12, 64, MemorySegment.ofArray(bytes), FILE, 1f);
