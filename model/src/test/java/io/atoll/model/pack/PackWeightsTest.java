@@ -64,8 +64,7 @@ class PackWeightsTest {
         assertEquals(expected.length, found.length, name);
         for (int i = 0; i < expected.length; i++) {
             boolean same =
-                    expected[i] == found[i]
-                            || (Float.isNaN(expected[i]) && Float.isNaN(found[i]));
+                    expected[i] == found[i] || (Float.isNaN(expected[i]) && Float.isNaN(found[i]));
             if (!same) {
                 throw new AssertionError(
                         "%s[%d]: expected %s, found %s, -Dseed=%d"
