@@ -30,7 +30,11 @@ public final class StageTimes {
         /// The final norm and the LM head.
         HEAD,
         /// Choosing tokens, and what a step does around its layers.
-        SAMPLING
+        SAMPLING;
+
+        private int index() {
+            return ordinal();
+        }
     }
 
     private final long[] nanos = new long[Stage.values().length];
@@ -59,7 +63,7 @@ public final class StageTimes {
     public void end(Stage stage) {
         if (on) {
             long now = System.nanoTime();
-            nanos[stage.ordinal()] += now - last;
+            nanos[stage.index()] += now - last;
             last = now;
         }
     }
@@ -68,7 +72,7 @@ public final class StageTimes {
     public Map<Stage, Long> nanos() {
         Map<Stage, Long> times = new EnumMap<>(Stage.class);
         for (Stage stage : Stage.values()) {
-            times.put(stage, nanos[stage.ordinal()]);
+            times.put(stage, nanos[stage.index()]);
         }
         return times;
     }

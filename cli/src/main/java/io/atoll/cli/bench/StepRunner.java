@@ -66,8 +66,7 @@ final class StepRunner {
             for (int i = 0; i < batch; i++) {
                 long id = nextSequence++;
                 int[] prompt = random.ints(promptTokens, 0, vocabulary).toArray();
-                if (worker.open(id, options, prompt)
-                        instanceof Opening.Refused(Failure failure)) {
+                if (worker.open(id, options, prompt) instanceof Opening.Refused(Failure failure)) {
                     throw refused(failure);
                 }
                 ids.add(id);

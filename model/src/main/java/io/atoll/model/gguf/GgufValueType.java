@@ -22,6 +22,11 @@ public enum GgufValueType {
         this.bytes = bytes;
     }
 
+    /// The number of the type in a file.
+    int id() {
+        return ordinal();
+    }
+
     /// Bytes of a value, 0 if values differ in length.
     int bytes() {
         return bytes;
