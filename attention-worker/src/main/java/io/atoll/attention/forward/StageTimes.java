@@ -1,6 +1,5 @@
 package io.atoll.attention.forward;
 
-import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
 
@@ -34,13 +33,24 @@ public final class StageTimes {
         SAMPLING
     }
 
-    private final long[] nanos = new long[Stage.values().length];
+    /// Nanoseconds of a stage.
+    private static final class Sum {
+        private long nanos;
+    }
+
+    private final Map<Stage, Sum> sums = new EnumMap<>(Stage.class);
     private boolean on;
     private long last;
 
+    public StageTimes() {
+        for (Stage stage : Stage.values()) {
+            sums.put(stage, new Sum());
+        }
+    }
+
     /// Starts counting from zero.
     public void start() {
-        Arrays.fill(nanos, 0);
+        sums.values().forEach(sum -> sum.nanos = 0);
         on = true;
     }
 
@@ -60,7 +70,7 @@ public final class StageTimes {
     public void end(Stage stage) {
         if (on) {
             long now = System.nanoTime();
-            nanos[stage.ordinal()] += now - last;
+            sums.get(stage).nanos += now - last;
             last = now;
         }
     }
@@ -68,9 +78,7 @@ public final class StageTimes {
     /// Nanoseconds of each stage since the start.
     public Map<Stage, Long> nanos() {
         Map<Stage, Long> times = new EnumMap<>(Stage.class);
-        for (Stage stage : Stage.values()) {
-            times.put(stage, nanos[stage.ordinal()]);
-        }
+        sums.forEach((stage, sum) -> times.put(stage, sum.nanos));
         return times;
     }
 }

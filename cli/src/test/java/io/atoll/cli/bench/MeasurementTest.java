@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.attention.forward.StageTimes.Stage;
-import io.atoll.cli.AtollHome;
 import io.atoll.cli.bench.Measurement.Case;
 import io.atoll.cluster.config.ClusterFile;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -54,7 +54,7 @@ class MeasurementTest {
         List<String> notes = new ArrayList<>();
         return new Measurement(
                         new Measurement.Plan(
-                                AtollHome.demoModel(),
+                                Path.of(System.getProperty("atoll.root"), "demo-model"),
                                 ClusterFile.defaults(),
                                 Optional.empty(),
                                 workers,

@@ -11,7 +11,6 @@ import io.atoll.kernels.Kernels;
 import io.atoll.kernels.KvFormat;
 import io.atoll.model.config.ModelFileException;
 import io.atoll.model.trace.Recording;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -78,20 +77,6 @@ class EnginesTest {
         Run rounded = ORACLES.get(KvFormat.BF16);
         assertFalse(Arrays.deepEquals(exact.logits(), rounded.logits()), "nothing was rounded");
         assertArrayEquals(exact.logits()[0], rounded.logits()[0], 0.1f);
-    }
-
-    @ParameterizedTest
-    @EnumSource(
-            value = EngineKind.class,
-            names = {"SERVE", "CLUSTER"})
-    void quantisedReleaseGivesTheBitsOfTheReference(EngineKind kind, @TempDir Path quantised)
-            throws IOException {
-        QuantizedDemo.write(DEMO, quantised);
-        Run expected = run(EngineKind.REFERENCE, quantised, KvFormat.F32);
-        assertFalse(
-                Arrays.deepEquals(ORACLES.get(KvFormat.F32).logits(), expected.logits()),
-                "nothing was rounded");
-        assertSame(expected, run(kind, quantised, KvFormat.F32));
     }
 
     private static Run run(EngineKind kind, Path model, KvFormat kvFormat) {

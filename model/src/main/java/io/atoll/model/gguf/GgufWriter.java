@@ -103,7 +103,7 @@ public final class GgufWriter {
 
     private Bytes array(String key, GgufValueType of, int size) {
         Bytes out = key(key, GgufValueType.ARRAY);
-        out.number(number(of), 4);
+        out.number(of.id(), 4);
         out.number(size, 8);
         return out;
     }
@@ -113,13 +113,8 @@ public final class GgufWriter {
             throw new IllegalArgumentException("key is taken: " + key);
         }
         entries.text(key);
-        entries.number(number(type), 4);
+        entries.number(type.id(), 4);
         return entries;
-    }
-
-    @SuppressWarnings("EnumOrdinal") // by the contract of GgufValueType
-    private static int number(GgufValueType type) {
-        return type.ordinal();
     }
 
     /// Declares a tensor.
@@ -180,7 +175,7 @@ public final class GgufWriter {
     private static void writeTensor(FileChannel channel, Declared tensor, LongConsumer written)
             throws IOException {
         int block = tensor.type.blockBytes();
-        byte[] chunk = new byte[(int) Math.min((long) CHUNK_BYTES / block * block, tensor.bytes)];
+        byte[] chunk = new byte[(int) Math.min(CHUNK_BYTES - CHUNK_BYTES % block, tensor.bytes)];
         for (long at = 0; at < tensor.bytes; at += chunk.length) {
             int count = (int) Math.min(chunk.length, tensor.bytes - at);
             tensor.contents.next(chunk, count);
