@@ -10,6 +10,7 @@ import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.reference.QuantizedDemo;
 import io.atoll.model.reference.Reference;
@@ -87,7 +88,10 @@ class PackedReleaseTest {
         List<int[]> prompts = Opinions.prompts(DEMO);
         try (RecordedRuns runs = new RecordedRuns(path, prompts);
                 Reference reference =
-                        Reference.open(runs.model(), KernelLibrary.select(Optional.empty()))) {
+                        Reference.open(
+                                runs.model(),
+                                KernelLibrary.select(Optional.empty()),
+                                KvFormat.BF16)) {
             Map<Long, Trace> packed = runs.run("one", 2, 8);
             for (int id = 0; id < prompts.size(); id++) {
                 int last = prompts.get(id).length - 1;
