@@ -35,6 +35,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 class PackedReleaseTest {
     private static final Path DEMO = Path.of(System.getProperty("atoll.root"), "demo-model");
 
+    /// Logits nearer than this may change places when rows are rounded.
+    private static final float NEAR_TIE = 0.1f;
+
     @TempDir private Path directory;
 
     @ParameterizedTest
@@ -82,7 +85,7 @@ class PackedReleaseTest {
 
     @ParameterizedTest
     @EnumSource(QuantizedDemo.class)
-    void servedLogitsAreNearTheReferenceAndTheirBestTokenIsTheSame(QuantizedDemo release)
+    void servedLogitsAreNearTheReferenceAndSoIsTheirBestToken(QuantizedDemo release)
             throws IOException {
         Path path = release.write(DEMO, directory);
         List<int[]> prompts = Opinions.prompts(DEMO);
@@ -107,7 +110,8 @@ class PackedReleaseTest {
                             "rows were not rounded: the weights are not packed");
                     double divergence = Opinions.divergence(exact, found);
                     assertTrue(divergence < 0.005, "prompt " + id + " diverges by " + divergence);
-                    assertEquals(Opinions.best(exact), Opinions.best(found));
+                    float gap = exact[Opinions.best(exact)] - exact[Opinions.best(found)];
+                    assertTrue(gap < NEAR_TIE, "prompt " + id + " prefers another by " + gap);
                 }
             }
         }
