@@ -1,2 +1,0 @@
-/// What it costs to hold an answer to a form.
-package io.atoll.benchmarks.grammar;
