@@ -1,6 +1,5 @@
 package io.atoll.coordinator.http;
 
-import io.atoll.attention.step.SamplingParameters;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.coordinator.http.GenerationService.Prepared;
 import io.atoll.coordinator.sequence.GenerationRequest;
@@ -9,7 +8,6 @@ import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.coordinator.sequence.ServedModel.RenderedChat;
 import io.atoll.model.jinja.TemplateException;
 import io.atoll.proto.ErrorCode;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -49,24 +47,15 @@ final class ChatRequests implements GenerationService.Preparation {
         OutputFormat format =
                 new OutputFormat.Chat(
                         chat.opensThinking(), tools.definitions(), tools.parallelCalls());
-        int[] checkpoints = model.checkpoints(prompt);
-        int priority = Priority.of(body);
-        List<GenerationRequest> requests = new ArrayList<>();
-        for (SamplingParameters sampling : common.samplings()) {
-            requests.add(
-                    new GenerationRequest(
-                            prompt,
-                            checkpoints,
-                            outputTokens,
-                            sampling,
-                            common.stopTokens(model.generation()),
-                            common.stopStrings(),
-                            format,
-                            topLogprobs,
-                            priority,
-                            settings.maxQueueTime(),
-                            settings.requestTimeout()));
-        }
+        List<GenerationRequest> requests =
+                common.requests(
+                        model,
+                        settings,
+                        prompt,
+                        outputTokens,
+                        format,
+                        topLogprobs,
+                        Priority.of(body));
         Answer answer =
                 new ChatAnswer(
                         json,

@@ -2,6 +2,8 @@ package io.atoll.coordinator.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.atoll.attention.step.SamplingParameters;
+import io.atoll.coordinator.sequence.GenerationRequest;
+import io.atoll.coordinator.sequence.OutputFormat;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.model.config.GenerationConfig;
 import io.atoll.model.tokenizer.Tokenizer;
@@ -85,8 +87,39 @@ record CommonParameters(
         return all;
     }
 
+    /// One request for each choice.
+    ///
+    /// @param priority see [GenerationRequest]
+    List<GenerationRequest> requests(
+            ServedModel model,
+            HttpSettings settings,
+            int[] prompt,
+            int outputTokens,
+            OutputFormat format,
+            OptionalInt topLogprobs,
+            int priority) {
+        int[] checkpoints = model.checkpoints(prompt);
+        List<GenerationRequest> requests = new ArrayList<>();
+        for (SamplingParameters sampling : samplings()) {
+            requests.add(
+                    new GenerationRequest(
+                            prompt,
+                            checkpoints,
+                            outputTokens,
+                            sampling,
+                            stopTokens(model.generation()),
+                            stopStrings,
+                            format,
+                            topLogprobs,
+                            priority,
+                            settings.maxQueueTime(),
+                            settings.requestTimeout()));
+        }
+        return requests;
+    }
+
     /// The tokens that end the answer.
-    Set<Integer> stopTokens(GenerationConfig model) {
+    private Set<Integer> stopTokens(GenerationConfig model) {
         return ignoreEos ? Set.of() : model.eosTokenIds();
     }
 

@@ -1,14 +1,12 @@
 package io.atoll.coordinator.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.atoll.attention.step.SamplingParameters;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.coordinator.http.GenerationService.Prepared;
 import io.atoll.coordinator.http.JsonFields.Element;
 import io.atoll.coordinator.sequence.GenerationRequest;
 import io.atoll.coordinator.sequence.OutputFormat;
 import io.atoll.coordinator.sequence.ServedModel;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -44,24 +42,15 @@ final class CompletionRequests implements GenerationService.Preparation {
         }
         int[] prompt = prompt(body.node("prompt").orElseThrow(() -> body.missing("prompt")));
         int outputTokens = limits.outputTokens(prompt.length, common.maxOutputTokens(), "prompt");
-        int[] checkpoints = model.checkpoints(prompt);
-        int priority = Priority.of(body);
-        List<GenerationRequest> requests = new ArrayList<>();
-        for (SamplingParameters sampling : common.samplings()) {
-            requests.add(
-                    new GenerationRequest(
-                            prompt,
-                            checkpoints,
-                            outputTokens,
-                            sampling,
-                            common.stopTokens(model.generation()),
-                            common.stopStrings(),
-                            OutputFormat.PLAIN,
-                            topLogprobs,
-                            priority,
-                            settings.maxQueueTime(),
-                            settings.requestTimeout()));
-        }
+        List<GenerationRequest> requests =
+                common.requests(
+                        model,
+                        settings,
+                        prompt,
+                        outputTokens,
+                        OutputFormat.PLAIN,
+                        topLogprobs,
+                        Priority.of(body));
         Answer answer =
                 new TextAnswer(
                         json,
