@@ -86,7 +86,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
                         settings.maxStepRows());
         samplers = new Sampler[Math.min(pool.threads(), settings.maxSequences())];
         for (int i = 0; i < samplers.length; i++) {
-            samplers[i] = new Sampler(vocabularySize);
+            samplers[i] = new Sampler(vocabularySize, kernels);
         }
         states =
                 new SequenceStates(
