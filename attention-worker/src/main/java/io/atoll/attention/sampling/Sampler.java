@@ -67,12 +67,14 @@ public final class Sampler {
     ///
     /// @param row f32, at least `vocabularySize` logits
     /// @param counts the sequence's tokens before `position`
+    /// @param allowed tokens that may be chosen, at least one: bit `id % 64` of word `id / 64`. Empty if all may
     /// @param top how many of the most likely tokens to report
     public Choice choose(
             MemorySegment row,
             SamplingParameters parameters,
             TokenCounts counts,
             int position,
+            long[] allowed,
             int top) {
         logits = row;
         if (!kernels.laneMaxima(row, vocabularySize, maxima)) {
@@ -81,11 +83,14 @@ public final class Sampler {
         float largest = largestMaximum();
         double logSum = largest + StrictMath.log(kernels.sumExp(row, vocabularySize, largest));
         List<TokenLogprob> likely = mostLikely(top, largest, logSum);
-        if (parameters.adjustsLogits()) {
+        if (parameters.adjustsLogits() || allowed.length > 0) {
             MemorySegment.copy(row, 0, adjusted, 0, adjusted.byteSize());
             logits = adjusted;
             bias(parameters.logitBias());
             counts.penalise(adjusted, vocabularySize, parameters);
+            if (allowed.length > 0) {
+                forbidAllBut(allowed);
+            }
             kernels.laneMaxima(adjusted, vocabularySize, maxima);
         }
         int token = parameters.temperature() == 0 ? largest() : draw(parameters, position);
@@ -162,6 +167,14 @@ public final class Sampler {
             }
         }
         Arrays.sort(ids, 0, count);
+    }
+
+    private void forbidAllBut(long[] allowed) {
+        for (int id = 0; id < vocabularySize; id++) {
+            if ((allowed[id >> 6] >> id & 1) == 0) {
+                logits.setAtIndex(ValueLayout.JAVA_FLOAT, id, Float.NEGATIVE_INFINITY);
+            }
+        }
     }
 
     private void bias(Map<Integer, Float> biases) {

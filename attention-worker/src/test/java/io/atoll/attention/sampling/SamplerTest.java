@@ -26,6 +26,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class SamplerTest {
     private static final Kernels KERNELS = new ScalarKernels();
 
+    private static final long[] ALL = {};
+
     private final long seed = Long.getLong("seed", 20_251_125L);
     private final Random random = new Random(seed);
 
@@ -52,7 +54,8 @@ class SamplerTest {
             int position) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment row = arena.allocateFrom(ValueLayout.JAVA_FLOAT, logits);
-            return new Sampler(vocabulary, KERNELS).choose(row, parameters, counts, position, 0);
+            return new Sampler(vocabulary, KERNELS)
+                    .choose(row, parameters, counts, position, ALL, 0);
         }
     }
 
@@ -74,6 +77,7 @@ class SamplerTest {
                                         parameters,
                                         new TokenCounts(parameters),
                                         position,
+                                        ALL,
                                         0)));
             }
         }
@@ -118,7 +122,7 @@ class SamplerTest {
             return assertInstanceOf(
                     Choice.Chosen.class,
                     new Sampler(vocabulary, KERNELS)
-                            .choose(row, parameters, new TokenCounts(parameters), 0, top));
+                            .choose(row, parameters, new TokenCounts(parameters), 0, ALL, top));
         }
     }
 

@@ -201,8 +201,8 @@ record BenchReport(
             out.append(
                     String.format(
                             Locale.ROOT,
-                            "  a message to %s: %.0f us, of which it computed %.0f and had others before"
-                                    + " it %.0f%n",
+                            "  a message to %s: %.0f us, of which it computed %.0f and had others"
+                                    + " before it %.0f%n",
                             time.worker,
                             time.roundTripNanos / 1e3,
                             time.computeNanos / 1e3,

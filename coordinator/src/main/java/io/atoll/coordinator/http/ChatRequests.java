@@ -55,6 +55,8 @@ final class ChatRequests implements GenerationService.Preparation {
                         outputTokens,
                         format,
                         topLogprobs,
+                        constraint(body, tools)
+                                .map(asked -> asked.forOutput(model, chat.opensThinking())),
                         Priority.of(body));
         Answer answer =
                 new ChatAnswer(
@@ -75,6 +77,17 @@ final class ChatRequests implements GenerationService.Preparation {
             throw RequestException.invalid("top_logprobs", "needs logprobs to be true");
         }
         return wanted ? OptionalInt.of(top.orElse(0)) : OptionalInt.empty();
+    }
+
+    /// What the answer has to be: a call, if one is forced, or what `response_format` says.
+    private Optional<StructuredOutput> constraint(JsonFields body, ToolFields tools) {
+        Optional<StructuredOutput> format = StructuredOutput.read(body, json);
+        if (format.isPresent() && tools.offered().isPresent()) {
+            throw RequestException.invalid(
+                    format.get().field(),
+                    "cannot be combined with tools yet, unless tool_choice is none");
+        }
+        return tools.forced().or(() -> format);
     }
 
     private RenderedChat render(JsonFields body, ToolFields tools) {

@@ -1,6 +1,7 @@
 package io.atoll.coordinator.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.atoll.attention.step.OutputConstraint;
 import io.atoll.attention.step.SamplingParameters;
 import io.atoll.coordinator.sequence.GenerationRequest;
 import io.atoll.coordinator.sequence.OutputFormat;
@@ -12,6 +13,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
@@ -49,7 +51,6 @@ record CommonParameters(
                     "guided_regex",
                     "guided_choice",
                     "guided_grammar",
-                    "structured_outputs",
                     "stop_token_ids",
                     "min_tokens",
                     "prompt_logprobs",
@@ -89,7 +90,7 @@ record CommonParameters(
 
     /// One request for each choice.
     ///
-    /// @param priority see [GenerationRequest]
+    /// @param constraint see [GenerationRequest], as is `priority`
     List<GenerationRequest> requests(
             ServedModel model,
             HttpSettings settings,
@@ -97,6 +98,7 @@ record CommonParameters(
             int outputTokens,
             OutputFormat format,
             OptionalInt topLogprobs,
+            Optional<OutputConstraint> constraint,
             int priority) {
         int[] checkpoints = model.checkpoints(prompt);
         List<GenerationRequest> requests = new ArrayList<>();
@@ -111,6 +113,7 @@ record CommonParameters(
                             stopStrings,
                             format,
                             topLogprobs,
+                            constraint,
                             priority,
                             settings.maxQueueTime(),
                             settings.requestTimeout()));
@@ -143,20 +146,11 @@ record CommonParameters(
                         wanted -> {
                             throw RequestException.unsupported("modalities");
                         });
-        body.object("response_format").ifPresent(CommonParameters::refuseAllButText);
     }
 
     private static void refuseMoreThanOne(JsonFields body, String field) {
         if (body.integer(field, 1, Integer.MAX_VALUE).orElse(1) != 1) {
             throw RequestException.invalid(field, "above 1 is not supported yet");
-        }
-    }
-
-    private static void refuseAllButText(JsonFields format) {
-        String type = format.requiredString("type");
-        if (!type.equals("text")) {
-            throw RequestException.invalid(
-                    format.path("type"), "other than text is not supported yet: " + type);
         }
     }
 

@@ -50,6 +50,8 @@ final class CompletionRequests implements GenerationService.Preparation {
                         outputTokens,
                         OutputFormat.PLAIN,
                         topLogprobs,
+                        StructuredOutput.read(body, json)
+                                .map(asked -> asked.forOutput(model, false)),
                         Priority.of(body));
         Answer answer =
                 new TextAnswer(

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeSet;
 
 /// Recognises a [ByteNetwork] byte by byte: Earley's algorithm (CACM 13, 1970) over transition networks, with columns that are shared
 /// and remembered. So any context-free grammar works, left recursion and ambiguity included, and a step that was taken once costs
@@ -18,6 +19,7 @@ final class Automaton {
     private final ByteNetwork network;
     private final long cacheBytes;
     private final ItemSet items;
+    private final TreeSet<Long> escapes = new TreeSet<>(); // of the column under construction
     private final Map<Column.Key, Column> columns = new HashMap<>();
     private final Map<Column.Key, Column> closed = new HashMap<>(); // by the items before closing
     private final List<Column> listed = new ArrayList<>();
@@ -127,7 +129,7 @@ final class Automaton {
                     column.rules[i],
                     origin == Column.SELF ? origin : unknown(callers.indexOf(origin)));
         }
-        Column local = close(false, false);
+        Column local = close(false, new long[0]);
         column.local = local;
         account(column, 8);
         return local;
@@ -165,7 +167,7 @@ final class Automaton {
     /// The column of [#items] and all that follows from them without a byte.
     private Column close() {
         boolean accepting = false;
-        boolean escaped = false;
+        escapes.clear();
         for (int i = 0; i < items.size(); i++) {
             int state = items.state(i);
             int rule = items.rule(i);
@@ -180,7 +182,7 @@ final class Automaton {
                 if (origin == Column.ROOT) {
                     accepting = true;
                 } else if (origin.isUnknown()) {
-                    escaped = true;
+                    escapes.add(origin.escape(rule));
                 } else if (origin != Column.SELF) {
                     complete(rule, origin);
                 }
@@ -188,7 +190,7 @@ final class Automaton {
                 // already.
             }
         }
-        return close(accepting, escaped);
+        return close(accepting, escapes.stream().mapToLong(Long::longValue).toArray());
     }
 
     private void call(int called, int target, int rule, Column origin) {
@@ -215,7 +217,7 @@ final class Automaton {
     }
 
     /// Keeps the items from which something is still to come and looks the column up.
-    private Column close(boolean accepting, boolean escaped) {
+    private Column close(boolean accepting, long[] escapesOfIt) {
         int[] kept = new int[items.size()];
         int count = 0;
         for (int i = 0; i < items.size(); i++) {
@@ -232,7 +234,7 @@ final class Automaton {
             rules[i] = items.rule(kept[i]);
             origins[i] = items.origin(kept[i]);
         }
-        Column candidate = new Column(nextId, states, rules, origins, accepting, escaped);
+        Column candidate = new Column(nextId, states, rules, origins, accepting, escapesOfIt);
         Column known = columns.get(new Column.Key(candidate));
         if (known != null) {
             return known;

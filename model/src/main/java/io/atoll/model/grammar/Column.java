@@ -24,8 +24,9 @@ final class Column {
     /// Whether the text so far is a whole one.
     final boolean accepting;
 
-    /// Whether a rule was completed that an unknown column had called: what may follow is not all known here.
-    final boolean escaped;
+    /// The rules that were completed for unknown callers, as [#escape] writes them, ascending: what may follow is known only to
+    /// those. Columns with other escapes are others, even where nothing else remains of them.
+    final long[] escapes;
 
     private final int id;
     private final int hash;
@@ -40,27 +41,21 @@ final class Column {
     TokenMask mask;
 
     private Column(int id) {
-        this(id, new int[0], new int[0], new Column[0], false, false);
+        this(id, new int[0], new int[0], new Column[0], false, new long[0]);
     }
 
-    Column(
-            int id,
-            int[] states,
-            int[] rules,
-            Column[] origins,
-            boolean accepting,
-            boolean escaped) {
+    Column(int id, int[] states, int[] rules, Column[] origins, boolean accepting, long[] escapes) {
         this.id = id;
         this.states = states;
         this.rules = rules;
         this.origins = origins;
         this.accepting = accepting;
-        this.escaped = escaped;
+        this.escapes = escapes;
         int h = 31 * Arrays.hashCode(states) + Arrays.hashCode(rules);
         for (Column origin : origins) {
             h = 31 * h + origin.id;
         }
-        hash = 4 * h + (accepting ? 2 : 0) + (escaped ? 1 : 0);
+        hash = 2 * (31 * h + Arrays.hashCode(escapes)) + (accepting ? 1 : 0);
     }
 
     /// A stand-in for a column that is not known, number `index` of several.
@@ -82,18 +77,27 @@ final class Column {
         return origins[i] == SELF ? this : origins[i];
     }
 
+    /// That a rule was completed which this unknown column had called.
+    long escape(int rule) {
+        return ((long) rule << 32) | (-4 - id);
+    }
+
+    boolean isEscaped() {
+        return escapes.length > 0;
+    }
+
     boolean hasItems() {
         return states.length > 0;
     }
 
     long bytes() {
-        return 96 + 16L * states.length;
+        return 112 + 16L * states.length + 8L * escapes.length;
     }
 
     boolean sameAs(Column other) {
         return hash == other.hash
                 && accepting == other.accepting
-                && escaped == other.escaped
+                && Arrays.equals(escapes, other.escapes)
                 && Arrays.equals(states, other.states)
                 && Arrays.equals(rules, other.rules)
                 && sameOrigins(other);

@@ -87,7 +87,7 @@ final class ItemSet {
                 Arrays.copyOf(rules, size),
                 Arrays.copyOf(origins, size),
                 false,
-                false);
+                new long[0]);
     }
 
     /// Sorts positions of items by state, rule and origin.

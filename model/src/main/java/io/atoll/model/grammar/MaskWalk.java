@@ -90,7 +90,7 @@ final class MaskWalk {
                 int token = tree.token(i);
                 allowed[token >> 6] |= 1L << token;
             }
-            if (here.escaped && node >= escapedUntil && tree.end(node) > node + 1) {
+            if (here.isEscaped() && node >= escapedUntil && tree.end(node) > node + 1) {
                 escapedUntil = tree.end(node);
                 if (!nodes.containsKey(here)) {
                     nodes.put(here, new Ints());

@@ -32,29 +32,40 @@ import java.util.Set;
 /// `additionalProperties: false` has additional properties. Bounded numbers are written without an exponent.
 final class SchemaCompiler {
     private final GrammarLimits limits;
-    private final RuleList rules = new RuleList();
-    private final JsonRules json = new JsonRules(rules);
+    private final RuleList rules;
+    private final JsonRules json;
     private final SchemaAlternatives alternatives;
     private final Map<List<String>, Rule> known = new HashMap<>();
     // Written one after the other rather than each inside the one before: a chain of references can
     // be longer than a stack.
     private final ArrayDeque<Runnable> todo = new ArrayDeque<>();
 
-    private SchemaCompiler(JsonNode root, GrammarLimits limits) {
+    /// @param root the document that references lead into
+    /// @param rules get those of the schemas
+    SchemaCompiler(JsonNode root, RuleList rules, JsonRules json, GrammarLimits limits) {
         this.limits = limits;
+        this.rules = rules;
+        this.json = json;
         alternatives = new SchemaAlternatives(root, limits);
     }
 
     /// @throws GrammarException if it is no schema or uses what is not offered
     static Grammar compile(String schema, GrammarLimits limits) {
         JsonNode root = parse(schema, limits);
-        SchemaCompiler compiler = new SchemaCompiler(root, limits);
-        Rule start = compiler.rules.reserve();
-        compiler.rules.define(start, compiler.value(List.of(new SchemaPart(root, "#"))));
-        while (!compiler.todo.isEmpty()) {
-            compiler.todo.poll().run();
+        RuleList rules = new RuleList();
+        Rule start = rules.reserve();
+        SchemaCompiler compiler = new SchemaCompiler(root, rules, new JsonRules(rules), limits);
+        rules.define(start, compiler.compile(new SchemaPart(root, "#")));
+        return rules.grammar(start);
+    }
+
+    /// The values that one schema of the document describes.
+    Expression compile(SchemaPart schema) {
+        Expression value = value(List.of(schema));
+        while (!todo.isEmpty()) {
+            todo.poll().run();
         }
-        return compiler.rules.grammar(start);
+        return value;
     }
 
     /// Any JSON object.
@@ -63,7 +74,7 @@ final class SchemaCompiler {
         return rules.grammar(new JsonRules(rules).object());
     }
 
-    private static JsonNode parse(String schema, GrammarLimits limits) {
+    static JsonNode parse(String schema, GrammarLimits limits) {
         if (schema.length() > limits.inputChars()) {
             throw GrammarException.limit("#", "characters", schema.length(), limits.inputChars());
         }

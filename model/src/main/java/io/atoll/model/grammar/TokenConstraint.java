@@ -32,6 +32,7 @@ public final class TokenConstraint {
                     case Constraint.Regex(var pattern) ->
                             Grammar.of(RegexParser.whole(pattern, "regex", limits));
                     case Constraint.ContextFree(var text) -> GrammarParser.parse(text, limits);
+                    case Constraint.ToolCalls calls -> ToolCallGrammar.of(calls, limits);
                 };
         return of(grammar, trie, limits);
     }

@@ -8,9 +8,10 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /// The tokens of a vocabulary that may stand inside a constrained text, and the tokens that end an answer. Added tokens, special or
-/// not, never stand inside: their text can be spelled with ordinary ones. Immutable.
+/// not, stand inside only where they are asked for: their text can be spelled with ordinary ones. Immutable.
 ///
 /// Most tokens are runs of characters of one [CharacterRun], such as letters. They are kept apart from the others, because inside
 /// a string they are all allowed at once.
@@ -56,10 +57,23 @@ public final class TokenTrie {
     ///
     /// @param stopTokens those that end an answer
     public static TokenTrie of(Tokenizer tokenizer, int... stopTokens) {
+        return of(tokenizer, Set.of(), stopTokens);
+    }
+
+    /// The tokens of a tokenizer, and some of the added ones.
+    ///
+    /// @param markup texts of added tokens that may stand inside: those that a model writes in calls
+    /// @param stopTokens those that end an answer
+    public static TokenTrie of(Tokenizer tokenizer, Set<String> markup, int... stopTokens) {
         byte[][] bytes = new byte[tokenizer.size()][];
         for (int id = 0; id < bytes.length; id++) {
             boolean ordinary = tokenizer.isToken(id) && !tokenizer.isAdded(id);
             bytes[id] = ordinary ? tokenizer.bytes(id) : new byte[0];
+        }
+        for (String text : markup) {
+            tokenizer
+                    .tokenId(text)
+                    .ifPresent(id -> bytes[id] = text.getBytes(StandardCharsets.UTF_8));
         }
         return new TokenTrie(bytes, stopTokens);
     }
@@ -116,6 +130,17 @@ public final class TokenTrie {
     /// 64-bit words of a mask over the vocabulary.
     public int maskWords() {
         return (vocabularySize + 63) / 64;
+    }
+
+    /// The mask of every token that does not end an answer.
+    public long[] allButStops() {
+        long[] mask = new long[maskWords()];
+        for (int id = 0; id < vocabularySize; id++) {
+            if (!stops.get(id)) {
+                mask[id >> 6] |= 1L << id;
+            }
+        }
+        return mask;
     }
 
     /// Whether the token ends an answer.

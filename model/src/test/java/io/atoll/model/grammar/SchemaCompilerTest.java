@@ -107,6 +107,28 @@ class SchemaCompilerTest {
         assertTrue(complete[0] > tried[0] / 4, complete[0] + " of " + tried[0]);
     }
 
+    /// After `{"n": 5` one more digit ends the number, and `}` ends the object: both leave no item of a known caller behind, and
+    /// only the first may be followed by `}`.
+    @Test
+    void endsOfDifferentRulesAreToldApart() {
+        String schema =
+                """
+                {"type": "object", "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 99}},
+                 "required": ["n"], "additionalProperties": false}\
+                """;
+        TokenConstraint constraint = Vocabularies.compile(new Constraint.JsonSchema(schema));
+        TokenMatcher matcher = constraint.matcher();
+        for (byte each : "{\"n\":5".getBytes(StandardCharsets.UTF_8)) {
+            assertTrue(matcher.accept(each & 0xFF));
+        }
+        long[] mask = new long[Vocabularies.JSON.maskWords()];
+        matcher.mask(mask);
+        for (int token = 0; token < Vocabularies.JSON.vocabularySize(); token++) {
+            boolean allowed = (mask[token >> 6] >> token & 1) != 0;
+            assertEquals(matcher.fork().accept(token), allowed, "token " + token);
+        }
+    }
+
     /// Draws allowed tokens; a closing one if there is one, more often as the text gets longer, so that most texts end.
     private static Optional<String> sample(TokenConstraint constraint, Random random) {
         TokenMatcher matcher = constraint.matcher();
