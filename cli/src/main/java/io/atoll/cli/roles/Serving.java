@@ -132,7 +132,8 @@ public final class Serving implements AutoCloseable {
                         section.maxQueueTime(),
                         section.requestTimeout(),
                         http.readTimeout(),
-                        http.writeTimeout()),
+                        http.writeTimeout(),
+                        http.heartbeat()),
                 new GateSettings(
                         section.apiKeys(),
                         section.tls().map(tls -> new TlsFiles(tls.certificate(), tls.key())),

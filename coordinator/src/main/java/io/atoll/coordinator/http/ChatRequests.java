@@ -90,6 +90,11 @@ final class ChatRequests implements GenerationService.Preparation {
         return tools.forced().or(() -> format);
     }
 
+    /// The prompt that a request's messages, tools and template options make.
+    RenderedChat render(JsonFields body) {
+        return render(body, ToolFields.read(body, json));
+    }
+
     private RenderedChat render(JsonFields body, ToolFields tools) {
         List<Map<String, Object>> conversation = messages.read(body);
         Map<String, Object> options = ThinkingFields.templateOptions(body, json);

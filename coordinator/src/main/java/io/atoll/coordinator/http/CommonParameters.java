@@ -59,12 +59,7 @@ record CommonParameters(
     /// @param limits what may be asked for
     /// @param model the served model: another one is refused, and its defaults hold where the request says nothing
     static CommonParameters read(JsonFields body, RequestLimits limits, ServedModel model) {
-        body.string("model")
-                .filter(name -> !name.equals(model.name()))
-                .ifPresent(
-                        name -> {
-                            throw modelNotFound(name, model.name());
-                        });
+        checkModel(body, model);
         refuseUnsupported(body);
         checkIgnored(body);
         boolean stream = body.bool("stream", false);
@@ -77,6 +72,16 @@ record CommonParameters(
                 body.bool("ignore_eos", false),
                 stream,
                 includeUsage);
+    }
+
+    /// Refuses requests for another model than the served one.
+    static void checkModel(JsonFields body, ServedModel model) {
+        body.string("model")
+                .filter(name -> !name.equals(model.name()))
+                .ifPresent(
+                        name -> {
+                            throw modelNotFound(name, model.name());
+                        });
     }
 
     /// How the tokens of each choice are chosen: all but the first with a seed of their own.

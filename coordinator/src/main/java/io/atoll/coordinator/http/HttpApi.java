@@ -95,6 +95,9 @@ public final class HttpApi implements AutoCloseable {
         ChatRequests chats = new ChatRequests(model, settings, limits, json, headers);
         CompletionRequests completions =
                 new CompletionRequests(model, settings, limits, json, headers);
+        TokenRequests tokens = new TokenRequests(model, info, chats, json);
+        Function<JsonService.Handler, HttpService> service =
+                handler -> new JsonService(handler, settings, json, errors, threads);
         this.address = new InetSocketAddress(settings.host(), settings.port());
         List<Runnable> checks = new ArrayList<>();
         ServerBuilder builder = Server.builder();
@@ -120,14 +123,11 @@ public final class HttpApi implements AutoCloseable {
                         .disableServerHeader()
                         .maxNumConnections(settings.maxConnections())
                         .maxRequestLength(settings.maxBodyBytes())
+                        .service("/v1/chat/completions", service.apply(generation(chats, settings)))
                         .service(
-                                "/v1/chat/completions",
-                                new GenerationService(
-                                        engine, chats, settings, json, errors, threads))
-                        .service(
-                                "/v1/completions",
-                                new GenerationService(
-                                        engine, completions, settings, json, errors, threads))
+                                "/v1/completions", service.apply(generation(completions, settings)))
+                        .service("/tokenize", service.apply(tokens::tokenize))
+                        .service("/detokenize", service.apply(tokens::detokenize))
                         .service("/v1/models", this::models)
                         .serviceUnder("/v1/models/", this::model)
                         .service("/cluster/workers", this::workers)
@@ -138,6 +138,11 @@ public final class HttpApi implements AutoCloseable {
                         .decorator(behindGate(keys))
                         .errorHandler(new ErrorsAsJson())
                         .build();
+    }
+
+    private GenerationService generation(
+            GenerationService.Preparation preparation, HttpSettings settings) {
+        return new GenerationService(engine, preparation, settings, json, errors, threads);
     }
 
     /// What every request meets first: a browser's question whether its page may ask, then the question for the key. The first
@@ -219,14 +224,14 @@ public final class HttpApi implements AutoCloseable {
     }
 
     private HttpResponse models(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         ObjectNode list = json.object().put("object", "list");
         list.putArray("data").add(describe());
         return ok(json.write(list)).toHttpResponse();
     }
 
     private HttpResponse model(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         String name = context.decodedMappedPath().substring(1);
         if (!name.equals(model.name())) {
             throw CommonParameters.modelNotFound(name, model.name());
@@ -245,7 +250,7 @@ public final class HttpApi implements AutoCloseable {
 
     /// The expert workers and what they have done.
     private HttpResponse workers(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         return HttpResponse.of(
                 CompletableFuture.supplyAsync(
                         () -> {
@@ -271,7 +276,7 @@ public final class HttpApi implements AutoCloseable {
     }
 
     private HttpResponse metrics(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         return HttpResponse.of(
                 CompletableFuture.supplyAsync(
                         () ->
@@ -284,13 +289,13 @@ public final class HttpApi implements AutoCloseable {
 
     /// The process answers; nothing more.
     private HttpResponse live(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         return ok(json.write(json.object().put("status", "live"))).toHttpResponse();
     }
 
     /// A request would be taken now.
     private HttpResponse ready(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         Optional<Failure> unavailable = engine.unavailable();
         if (unavailable.isPresent()) {
             // Whatever the reason, a load balancer looks for this one status.
