@@ -38,6 +38,22 @@ final class ChatRequests implements GenerationService.Preparation {
 
     @Override
     public Prepared prepare(JsonFields body) {
+        return prepare(
+                body,
+                (common, _, logprobs) ->
+                        new ChatAnswer(
+                                json, headers.next("chatcmpl-"), common.includeUsage(), logprobs));
+    }
+
+    /// What writes the answer to a request that was understood.
+    interface Writing {
+        /// @param prompt its tokens
+        /// @param logprobs writes them, if the request wants them
+        AnswerWriter writer(CommonParameters common, int[] prompt, Optional<LogprobsJson> logprobs);
+    }
+
+    /// Reads a request that may have come in another shape.
+    Prepared prepare(JsonFields body, Writing writing) {
         CommonParameters common = CommonParameters.read(body, limits, model);
         OptionalInt topLogprobs = topLogprobs(body);
         ToolFields tools = ToolFields.read(body, json);
@@ -58,11 +74,10 @@ final class ChatRequests implements GenerationService.Preparation {
                         constraint(body, tools)
                                 .map(asked -> asked.forOutput(model, chat.opensThinking())),
                         Priority.of(body));
-        Answer answer =
-                new ChatAnswer(
-                        json,
-                        headers.next("chatcmpl-"),
-                        common.includeUsage(),
+        AnswerWriter answer =
+                writing.writer(
+                        common,
+                        prompt,
                         topLogprobs.isPresent()
                                 ? Optional.of(new LogprobsJson(json, model.tokenizer()))
                                 : Optional.empty());

@@ -27,22 +27,19 @@ import java.util.concurrent.TimeoutException;
 /// Answers one kind of completion: reads the request, has it generated, and writes the answer whole or as server-sent events.
 ///
 /// Its thread waits for the next event, and for the client to take what was written before it writes more. A stream that has begun
-/// and is silent gets a comment now and then.
+/// and is silent gets a sign of life now and then.
 final class GenerationService implements JsonService.Handler {
     /// A request body understood.
     ///
     /// @param requests what to generate, one for each choice
     /// @param answer how to write it
     /// @param stream whether to write it in pieces
-    record Prepared(List<GenerationRequest> requests, Answer answer, boolean stream) {}
+    record Prepared(List<GenerationRequest> requests, AnswerWriter answer, boolean stream) {}
 
     /// Reads a request body: parses, renders, tokenises. Refuses with a [RequestException].
     interface Preparation {
         Prepared prepare(JsonFields body);
     }
-
-    /// A comment: clients ignore it.
-    private static final String HEARTBEAT = ": waiting\n\n";
 
     private static final ResponseHeaders EVENT_STREAM =
             ResponseHeaders.builder(HttpStatus.OK)
@@ -90,7 +87,7 @@ final class GenerationService implements JsonService.Handler {
         }
     }
 
-    private void writeWhole(ChoiceEvents events, Answer answer, HttpResponseWriter out)
+    private void writeWhole(ChoiceEvents events, AnswerWriter answer, HttpResponseWriter out)
             throws InterruptedException {
         List<ChoiceText> texts = new ArrayList<>();
         for (int i = 0; i < events.size(); i++) {
@@ -113,7 +110,7 @@ final class GenerationService implements JsonService.Handler {
         out.close(HttpApi.ok(json.write(whole)));
     }
 
-    private void writeStream(ChoiceEvents events, Answer answer, HttpResponseWriter out)
+    private void writeStream(ChoiceEvents events, AnswerWriter answer, HttpResponseWriter out)
             throws InterruptedException {
         ChoiceEvents.Next first = events.next();
         if (first.event() instanceof GenerationEvent.Failed(Failure failure)) {
@@ -126,14 +123,17 @@ final class GenerationService implements JsonService.Handler {
         try {
             writeEvents(first, events, answer, out);
         } catch (RuntimeException bug) { // too late for a status
-            if (out.tryWrite(HttpData.ofUtf8(errorEvent(errors.bug(bug))))) {
+            if (out.tryWrite(HttpData.ofUtf8(answer.failed(errors.bug(bug))))) {
                 out.close();
             }
         }
     }
 
     private void writeEvents(
-            ChoiceEvents.Next first, ChoiceEvents events, Answer answer, HttpResponseWriter out)
+            ChoiceEvents.Next first,
+            ChoiceEvents events,
+            AnswerWriter answer,
+            HttpResponseWriter out)
             throws InterruptedException {
         StringBuilder pending = new StringBuilder();
         Set<Integer> begun = new HashSet<>();
@@ -142,18 +142,15 @@ final class GenerationService implements JsonService.Handler {
         while (true) {
             boolean failed = next.event() instanceof GenerationEvent.Failed;
             if (!failed && begun.add(next.choice())) {
-                answer.firstChunk(next.choice()).ifPresent(chunk -> append(pending, chunk));
+                pending.append(answer.begin(next.choice()));
             }
-            append(pending, next, answer);
+            pending.append(events(next, answer));
             if (next.event() instanceof GenerationEvent.Finished finished) {
                 ends.put(next.choice(), finished);
             }
             boolean complete = ends.size() == events.size();
             if (complete) {
-                if (answer.includeUsage()) {
-                    append(pending, answer.usageChunk(List.copyOf(ends.values())));
-                }
-                pending.append("data: [DONE]\n\n");
+                pending.append(answer.complete(List.copyOf(ends.values())));
             }
             // What has come meanwhile goes out in one write.
             boolean last = failed || complete;
@@ -165,7 +162,7 @@ final class GenerationService implements JsonService.Handler {
             }
             Optional<ChoiceEvents.Next> come = events.next(settings.heartbeat());
             while (come.isEmpty()) {
-                pending.append(HEARTBEAT);
+                pending.append(answer.heartbeat());
                 if (!write(pending, out)) {
                     out.close();
                     return;
@@ -176,24 +173,13 @@ final class GenerationService implements JsonService.Handler {
         }
     }
 
-    private void append(StringBuilder pending, ChoiceEvents.Next next, Answer answer) {
-        switch (next.event()) {
-            case GenerationEvent.Started() -> {}
-            case GenerationEvent.Output output ->
-                    answer.chunks(next.choice(), output).forEach(chunk -> append(pending, chunk));
-            case GenerationEvent.Finished finished ->
-                    append(pending, answer.lastChunk(next.choice(), finished.reason()));
-            case GenerationEvent.Failed(Failure failure) -> pending.append(errorEvent(failure));
-        }
-    }
-
-    /// The end of a stream that fails: an error in the place of `[DONE]`.
-    private String errorEvent(Failure failure) {
-        return "data: " + errors.body(failure, Optional.empty()) + "\n\n";
-    }
-
-    private void append(StringBuilder pending, ObjectNode chunk) {
-        pending.append("data: ").append(json.write(chunk)).append("\n\n");
+    private static String events(ChoiceEvents.Next next, AnswerWriter answer) {
+        return switch (next.event()) {
+            case GenerationEvent.Started() -> "";
+            case GenerationEvent.Output output -> answer.output(next.choice(), output);
+            case GenerationEvent.Finished finished -> answer.end(next.choice(), finished);
+            case GenerationEvent.Failed(Failure failure) -> answer.failed(failure);
+        };
     }
 
     /// Writes and waits until the client has room for more.

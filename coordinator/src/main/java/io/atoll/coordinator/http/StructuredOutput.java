@@ -113,7 +113,8 @@ record StructuredOutput(Constraint constraint, String field) {
 
     private static String escaped(String text) {
         StringBuilder escaped = new StringBuilder();
-        for (char c : text.toCharArray()) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
             if (REGEX_SYNTAX.indexOf(c) >= 0) {
                 escaped.append('\\');
             }
