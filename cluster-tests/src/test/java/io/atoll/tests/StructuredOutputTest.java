@@ -115,6 +115,32 @@ class StructuredOutputTest {
         return names;
     }
 
+    @ParameterizedTest
+    @ValueSource(ints = {1, 4, 1000})
+    void thinkingEndsWithinItsBudget(int budget) throws Exception {
+        for (int seed = 0; seed < 4; seed++) {
+            ObjectNode request = request(seed, 0.7, true).put("thinking_budget", budget);
+            if (seed % 2 == 1) {
+                request.putObject("structured_outputs").put("regex", "[a-z]{3,9}");
+            }
+            HttpResponse<String> answer = post(request);
+            JsonNode choice = choice(answer);
+            assertEquals("stop", choice.at("/finish_reason").textValue());
+            int reasoning =
+                    JSON.readTree(answer.body())
+                            .at("/usage/completion_tokens_details/reasoning_tokens")
+                            .intValue();
+            // What closes it and the blank line behind it are four tokens at most.
+            assertTrue(reasoning <= budget + 4, "tokens of reasoning: " + reasoning);
+            String content = choice.at("/message/content").textValue();
+            assertFalse(content.isBlank(), choice::toString);
+            assertFalse(content.contains("think>"), content);
+            if (seed % 2 == 1) {
+                assertTrue(content.matches("[a-z]{3,9}"), content);
+            }
+        }
+    }
+
     @Test
     void otherFormsAreKept() throws Exception {
         ObjectNode any = request(1, 1, false);

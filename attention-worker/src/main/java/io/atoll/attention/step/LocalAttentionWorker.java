@@ -19,8 +19,10 @@ import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.grammar.Constraint;
 import io.atoll.model.grammar.ConstraintCache;
 import io.atoll.model.grammar.GrammarException;
+import io.atoll.model.grammar.TokenConstraint;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.proto.ErrorCode;
@@ -278,12 +280,17 @@ public final class LocalAttentionWorker implements AttentionWorker {
     }
 
     private ConstrainedOutput constrain(OutputConstraint constraint) {
-        ConstraintCache cache =
-                constraints.orElseThrow(
+        return new ConstrainedOutput(
+                constraint, constraint.text().map(this::compiled), info.vocabularySize());
+    }
+
+    private TokenConstraint compiled(Constraint text) {
+        return constraints
+                .orElseThrow(
                         () ->
                                 new IllegalStateException(
-                                        "this attention worker was made without constraints"));
-        return new ConstrainedOutput(constraint, cache.get(constraint.constraint()));
+                                        "this attention worker was made without constraints"))
+                .get(text);
     }
 
     @Override

@@ -71,8 +71,11 @@ final class ChatRequests implements GenerationService.Preparation {
                         outputTokens,
                         format,
                         topLogprobs,
-                        constraint(body, tools)
-                                .map(asked -> asked.forOutput(model, chat.opensThinking())),
+                        StructuredOutput.constraint(
+                                form(body, tools),
+                                model,
+                                chat.opensThinking(),
+                                ThinkingFields.budget(body)),
                         Priority.of(body));
         AnswerWriter answer =
                 writing.writer(
@@ -95,7 +98,7 @@ final class ChatRequests implements GenerationService.Preparation {
     }
 
     /// What the answer has to be: a call, if one is forced, or what `response_format` says.
-    private Optional<StructuredOutput> constraint(JsonFields body, ToolFields tools) {
+    private Optional<StructuredOutput> form(JsonFields body, ToolFields tools) {
         Optional<StructuredOutput> format = StructuredOutput.read(body, json);
         if (format.isPresent() && tools.offered().isPresent()) {
             throw RequestException.invalid(

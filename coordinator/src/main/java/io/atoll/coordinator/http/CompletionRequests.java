@@ -50,8 +50,11 @@ final class CompletionRequests implements GenerationService.Preparation {
                         outputTokens,
                         OutputFormat.PLAIN,
                         topLogprobs,
-                        StructuredOutput.read(body, json)
-                                .map(asked -> asked.forOutput(model, false)),
+                        StructuredOutput.constraint(
+                                StructuredOutput.read(body, json),
+                                model,
+                                false,
+                                OptionalInt.empty()),
                         Priority.of(body));
         Answer answer =
                 new TextAnswer(

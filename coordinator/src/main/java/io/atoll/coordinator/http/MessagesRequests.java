@@ -92,7 +92,9 @@ final class MessagesRequests implements GenerationService.Preparation {
                                                 thinking.path("type"),
                                                 "must be enabled, adaptive or disabled: " + type);
                                     }
-                                    thinking.integer("budget_tokens", 1, Integer.MAX_VALUE);
+                                    thinking.integer("budget_tokens", 1, Integer.MAX_VALUE)
+                                            .ifPresent(
+                                                    tokens -> chat.put("thinking_budget", tokens));
                                     return !type.equals("disabled");
                                 })
                         .orElse(false);
@@ -232,8 +234,10 @@ final class MessagesRequests implements GenerationService.Preparation {
                             .putObject("function")
                             .put("name", tool.requiredString("name"));
             tool.string("description").ifPresent(text -> function.put("description", text));
-            tool.object("input_schema").orElseThrow(() -> tool.missing("input_schema"));
-            function.set("parameters", tool.node("input_schema").orElseThrow());
+            JsonNode schema =
+                    tool.node("input_schema").orElseThrow(() -> tool.missing("input_schema"));
+            JsonFields.object(schema, tool.path("input_schema"));
+            function.set("parameters", schema);
         }
         body.object("tool_choice").ifPresent(choice -> toolChoice(choice, chat));
     }

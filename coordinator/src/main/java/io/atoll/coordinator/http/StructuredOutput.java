@@ -2,6 +2,7 @@ package io.atoll.coordinator.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.atoll.attention.step.OutputConstraint;
+import io.atoll.attention.step.OutputConstraint.Reasoning;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.model.grammar.Constraint;
 import io.atoll.model.grammar.GrammarException;
@@ -22,6 +23,7 @@ record StructuredOutput(Constraint constraint, String field) {
     private static final List<String> KINDS =
             List.of("json", "json_object", "regex", "choice", "grammar");
     private static final String THINKING_END = "</think>";
+    private static final String THINKING_CLOSE = "\n" + THINKING_END;
     private static final String BEHIND_THINKING = "\n\n";
     private static final String REGEX_SYNTAX = "\\.[]{}()<>*+-=!?^$|/&#~\"";
     private static final int MAX_CHOICES = 1024;
@@ -123,21 +125,43 @@ record StructuredOutput(Constraint constraint, String field) {
         return escaped.toString();
     }
 
-    /// The constraint as the attention worker gets it, compiled once so that what is wrong with it is found now.
+    /// The constraint as the attention worker gets it; none if the output is free. What is wrong with a form is found here.
     ///
-    /// @param opensThinking whether the answer begins with reasoning, which is free
-    OutputConstraint forOutput(ServedModel model, boolean opensThinking) {
+    /// @param form of the answer behind the reasoning
+    /// @param opensThinking whether the answer begins with reasoning
+    /// @param thinkingBudget most tokens of it, if they are bounded
+    static Optional<OutputConstraint> constraint(
+            Optional<StructuredOutput> form,
+            ServedModel model,
+            boolean opensThinking,
+            OptionalInt thinkingBudget) {
+        form.ifPresent(asked -> asked.check(model));
+        OptionalInt end = model.tokenizer().tokenId(THINKING_END);
+        boolean thinks = opensThinking && end.isPresent();
+        if (form.isEmpty() && !(thinks && thinkingBudget.isPresent())) {
+            return Optional.empty();
+        }
+        Optional<Reasoning> reasoning =
+                thinks
+                        ? Optional.of(
+                                new Reasoning(
+                                        end.getAsInt(),
+                                        thinkingBudget.orElse(Reasoning.UNLIMITED),
+                                        tokens(model, THINKING_CLOSE),
+                                        tokens(model, BEHIND_THINKING)))
+                        : Optional.empty();
+        return Optional.of(new OutputConstraint(reasoning, form.map(StructuredOutput::constraint)));
+    }
+
+    private void check(ServedModel model) {
         try {
             model.constraints().get(constraint);
         } catch (GrammarException e) {
             throw RequestException.invalid(field, e.getMessage());
         }
-        OptionalInt end = model.tokenizer().tokenId(THINKING_END);
-        if (!opensThinking || end.isEmpty()) {
-            return new OutputConstraint(constraint);
-        }
-        List<Integer> lead =
-                Arrays.stream(model.tokenizer().encode(BEHIND_THINKING)).boxed().toList();
-        return new OutputConstraint(constraint, end, lead);
+    }
+
+    private static List<Integer> tokens(ServedModel model, String text) {
+        return Arrays.stream(model.tokenizer().encode(text)).boxed().toList();
     }
 }

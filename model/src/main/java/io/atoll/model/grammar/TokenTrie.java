@@ -22,6 +22,7 @@ public final class TokenTrie {
     private final int vocabularySize;
     private final byte[][] bytesOf;
     private final BitSet stops;
+    private final long[] allButStops;
     private final List<Part> parts;
     private final int longest;
 
@@ -48,6 +49,12 @@ public final class TokenTrie {
             }
             stops.set(stop);
             this.bytesOf[stop] = new byte[0];
+        }
+        allButStops = new long[maskWords()];
+        for (int id = 0; id < vocabularySize; id++) {
+            if (!stops.get(id)) {
+                allButStops[id >> 6] |= 1L << id;
+            }
         }
         parts = split();
         longest = parts.stream().mapToInt(part -> part.tree.longest()).max().orElse(0);
@@ -132,15 +139,9 @@ public final class TokenTrie {
         return (vocabularySize + 63) / 64;
     }
 
-    /// The mask of every token that does not end an answer.
+    /// The mask of every token that does not end an answer. Not to be changed.
     public long[] allButStops() {
-        long[] mask = new long[maskWords()];
-        for (int id = 0; id < vocabularySize; id++) {
-            if (!stops.get(id)) {
-                mask[id >> 6] |= 1L << id;
-            }
-        }
-        return mask;
+        return allButStops;
     }
 
     /// Whether the token ends an answer.
