@@ -22,13 +22,14 @@ final class MessagesApiTest extends ApiTest {
             ", 'tools': [{'name': 'add', 'description': 'Adds.', 'input_schema': {'type': 'object',"
                     + " 'properties': {'a': {'type': 'integer'}}}}]";
     private static final String ADD =
-            "<tool_call>\n"
-                    + "<function=add>\n"
-                    + "<parameter=a>\n"
-                    + "1\n"
-                    + "</parameter>\n"
-                    + "</function>\n"
-                    + "</tool_call>";
+            """
+            <tool_call>
+            <function=add>
+            <parameter=a>
+            1
+            </parameter>
+            </function>
+            </tool_call>""";
 
     private record Event(String name, JsonNode data) {}
 
