@@ -29,7 +29,8 @@ final class MessagesApiTest extends ApiTest {
             1
             </parameter>
             </function>
-            </tool_call>""";
+            </tool_call>\
+            """;
 
     private record Event(String name, JsonNode data) {}
 
