@@ -193,6 +193,44 @@ def tokens_and_back():
     assert post("/detokenize", {"tokens": tokens})["prompt"] == "Hello there"
 
 
+def respond(**options):
+    options.setdefault("max_output_tokens", 200)
+    return OPENAI.responses.create(model=MODEL, temperature=0, **options)
+
+
+@check
+def responses_and_the_next():
+    first = respond(input="Say hello in Korean.")
+    assert first.status in ("completed", "incomplete") and first.usage.output_tokens > 0, first
+    assert OPENAI.responses.retrieve(first.id).id == first.id
+    second = respond(input="And in French?", previous_response_id=first.id, instructions="Be brief.")
+    assert second.usage.input_tokens > first.usage.input_tokens, second
+    OPENAI.responses.delete(first.id)
+    refused(lambda: respond(input="Hi", previous_response_id=first.id), 400, first.id)
+
+
+@check
+def responses_with_tools_streamed():
+    tools = [{"type": "function", "name": "get_weather", "parameters": PARAMETERS}]
+    with OPENAI.responses.stream(
+        model=MODEL, input="Say hello.", tools=tools, tool_choice="required", temperature=0, max_output_tokens=400
+    ) as stream:
+        kinds = {event.type for event in stream}
+        answer = stream.get_final_response()
+    assert "response.function_call_arguments.done" in kinds, kinds
+    call = next(item for item in answer.output if item.type == "function_call")
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+    respond(input=[output], previous_response_id=answer.id, tools=tools)
+
+
+@check
+def responses_with_a_form():
+    parsed = OPENAI.responses.parse(
+        model=MODEL, input="Say hello.", text_format=Person, temperature=0, max_output_tokens=600, reasoning={"effort": "none"}
+    )
+    assert isinstance(parsed.output_parsed, Person), parsed
+
+
 MESSAGE_TOOLS = [{"name": "get_weather", "input_schema": PARAMETERS}]
 
 

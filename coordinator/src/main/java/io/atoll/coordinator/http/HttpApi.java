@@ -48,6 +48,7 @@ import org.slf4j.LoggerFactory;
 /// The HTTP server: which path is answered by what.
 public final class HttpApi implements AutoCloseable {
     private static final String MESSAGES = "/v1/messages";
+    private static final String RESPONSES = "/v1/responses";
     private static final Logger log = LoggerFactory.getLogger(HttpApi.class);
 
     private static final MediaType METRICS_TYPE = MediaType.parse(ServerMetrics.CONTENT_TYPE);
@@ -61,6 +62,7 @@ public final class HttpApi implements AutoCloseable {
     private final Json json;
     private final Errors errors;
     private final Errors messagesErrors;
+    private final ResponseStore responses;
     private final long startedSeconds;
     private final Duration writeTimeout;
     private final ExecutorService threads;
@@ -100,6 +102,8 @@ public final class HttpApi implements AutoCloseable {
                 new CompletionRequests(model, settings, limits, json, headers);
         TokenRequests tokens = new TokenRequests(model, info, chats, json);
         MessagesRequests messages = new MessagesRequests(model, chats, json, headers);
+        this.responses = new ResponseStore(Clock.systemUTC());
+        ResponsesRequests responseRequests = new ResponsesRequests(chats, json, headers, responses);
         Function<JsonService.Handler, HttpService> service =
                 handler -> new JsonService(handler, settings, json, errors, threads);
         Function<JsonService.Handler, HttpService> messagesService =
@@ -145,6 +149,8 @@ public final class HttpApi implements AutoCloseable {
                         .service(
                                 MESSAGES + "/count_tokens",
                                 messagesService.apply(messages::countTokens))
+                        .service(RESPONSES, service.apply(generation(responseRequests, settings)))
+                        .serviceUnder(RESPONSES + "/", this::response)
                         .service("/tokenize", service.apply(tokens::tokenize))
                         .service("/detokenize", service.apply(tokens::detokenize))
                         .service("/v1/models", this::models)
@@ -261,6 +267,33 @@ public final class HttpApi implements AutoCloseable {
             throw CommonParameters.modelNotFound(name, model.name());
         }
         return ok(json.write(describe())).toHttpResponse();
+    }
+
+    /// A response that is kept: gives it, or forgets it.
+    private HttpResponse response(ServiceRequestContext context, HttpRequest request) {
+        String id = context.decodedMappedPath().substring(1);
+        boolean delete = request.method() == HttpMethod.DELETE;
+        if (!delete) {
+            JsonService.requireMethod(request, HttpMethod.GET);
+        }
+        ObjectNode response =
+                responses
+                        .get(id)
+                        .map(ResponseStore.Conversation::response)
+                        .orElseThrow(
+                                () ->
+                                        RequestException.of(
+                                                ErrorCode.ROUTE_NOT_FOUND,
+                                                "no such response is kept here (any more): " + id));
+        if (delete) {
+            responses.remove(id);
+            response =
+                    json.object()
+                            .put("id", id)
+                            .put("object", "response.deleted")
+                            .put("deleted", true);
+        }
+        return ok(json.write(response)).toHttpResponse();
     }
 
     private ObjectNode describe() {
