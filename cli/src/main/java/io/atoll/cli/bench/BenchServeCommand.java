@@ -30,9 +30,11 @@ import picocli.CommandLine.TypeConversionException;
 @Command(
         name = "serve",
         description = {
-            "Put an endpoint under the load of agents, and say how fast and how reliably it answers.",
-            "A session is a conversation that grows turn by turn behind a system prompt and tools that"
-                    + " all sessions share. Ctrl-C ends the load early and reports what was measured.",
+            "Put an endpoint under the load of agents, and say how fast and how reliably it"
+                    + " answers.",
+            "A session is a conversation that grows turn by turn behind a system prompt and tools"
+                    + " that all sessions share. Ctrl-C ends the load early and reports what was"
+                    + " measured.",
             "If the endpoint wants an API key, put it into ATOLL_API_KEY."
         },
         footer = {
@@ -187,7 +189,9 @@ public final class BenchServeCommand implements Callable<Integer> {
         String key = System.getenv("ATOLL_API_KEY");
         CountDownLatch reported = new CountDownLatch(1);
         try (ApiClient client =
-                new ApiClient(url, Optional.ofNullable(key).map(String::strip).filter(k -> !k.isEmpty()))) {
+                new ApiClient(
+                        url,
+                        Optional.ofNullable(key).map(String::strip).filter(k -> !k.isEmpty()))) {
             LoadRun run = new LoadRun(settings(client), client);
             Thread onCtrlC =
                     new Thread(
@@ -249,8 +253,7 @@ public final class BenchServeCommand implements Callable<Integer> {
 
     private void check() {
         if (rate.isPresent() && users.isPresent()) {
-            throw new ParameterException(
-                    command.commandLine(), "give --rate or --users, not both");
+            throw new ParameterException(command.commandLine(), "give --rate or --users, not both");
         }
         inRange("--users", users.orElse(1), 1, 10_000);
         inRange("--max-open", maxOpen, 1, 100_000);
@@ -260,8 +263,7 @@ public final class BenchServeCommand implements Callable<Integer> {
         inRange("--output-tokens", outputTokens, 1, 1_000_000);
         if (rate.isPresent() && !(rate.get() >= 0.001 && rate.get() <= 10_000)) {
             throw new ParameterException(
-                    command.commandLine(),
-                    "--rate must be in [0.001, 10000.0]: " + rate.get());
+                    command.commandLine(), "--rate must be in [0.001, 10000.0]: " + rate.get());
         }
         Path folder = report.map(p -> p.toAbsolutePath().getParent()).orElse(null);
         if (folder != null && !Files.isDirectory(folder)) {

@@ -15,9 +15,9 @@ final class AgentSession {
     private static final List<String> WORDS =
             List.of(
                     ("the file test returns value error line build module function class object"
-                            + " check result input output path number list because when after"
-                            + " before still open closed right left server client request answer"
-                            + " token cache state memory thread queue which should never always")
+                         + " check result input output path number list because when after before"
+                         + " still open closed right left server client request answer token cache"
+                         + " state memory thread queue which should never always")
                             .split(" "));
 
     private final LoadSettings settings;

@@ -53,7 +53,8 @@ public final class HtmlReport {
 
     private String page() {
         StringBuilder page = new StringBuilder("<!doctype html><html lang=\"en\"><head>");
-        page.append("<meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">");
+        page.append(
+                "<meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">");
         page.append("<title>Load on ").append(Html.escape(result.settings().model()));
         page.append("</title><style>").append(STYLE).append("</style></head><body><main>");
         page.append("<h1>").append(Html.escape(result.settings().model())).append("</h1><p>");
@@ -186,8 +187,7 @@ public final class HtmlReport {
     }
 
     private String byPrompt() {
-        List<RequestRecord> answered =
-                result.answered().filter(r -> r.firstNanos() >= 0).toList();
+        List<RequestRecord> answered = result.answered().filter(r -> r.firstNanos() >= 0).toList();
         double maxX =
                 answered.stream()
                         .mapToInt(r -> r.promptTokens() - r.cachedTokens())
@@ -195,7 +195,12 @@ public final class HtmlReport {
                         .orElse(1);
         double maxY = result.timeToFirst().isEmpty() ? 1 : result.timeToFirst().at(1);
         Plot plot =
-                new Plot("by prompt", "prompt tokens that were not cached", "milliseconds", maxX, maxY);
+                new Plot(
+                        "by prompt",
+                        "prompt tokens that were not cached",
+                        "milliseconds",
+                        maxX,
+                        maxY);
         for (RequestRecord r : answered) {
             plot.point(
                     "dotone",

@@ -48,7 +48,9 @@ public record LoadResult(
     /// Milliseconds between two parts of an answer, over all requests.
     Percentiles gaps() {
         return Percentiles.of(
-                answered().flatMapToLong(r -> Arrays.stream(r.gapNanos())).mapToDouble(n -> n / 1e6));
+                answered()
+                        .flatMapToLong(r -> Arrays.stream(r.gapNanos()))
+                        .mapToDouble(n -> n / 1e6));
     }
 
     /// Milliseconds from the request to the end of the answer.
@@ -133,7 +135,12 @@ public record LoadResult(
     /// For a terminal.
     public String toText() {
         StringBuilder text = new StringBuilder();
-        line(text, "%s on %s%s", settings.model(), describeLoad(), stopped ? "; STOPPED EARLY" : "");
+        line(
+                text,
+                "%s on %s%s",
+                settings.model(),
+                describeLoad(),
+                stopped ? "; STOPPED EARLY" : "");
         line(text, "");
         line(text, "%-22s %10s %10s %10s %10s", "milliseconds", "mean", "p50", "p90", "p99");
         row(text, "time to first token", timeToFirst());

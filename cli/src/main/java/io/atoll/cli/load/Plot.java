@@ -30,8 +30,8 @@ final class Plot {
         double stepY = step(this.maxY);
         for (double y = 0; y <= this.maxY * 1.0001; y += stepY) {
             add(
-                    "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                            + "<text class=\"tick\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
+                    "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text"
+                            + " class=\"tick\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
                     LEFT, WIDTH - RIGHT, py(y), py(y), LEFT - 8, py(y) + 4, number(y));
         }
         add(

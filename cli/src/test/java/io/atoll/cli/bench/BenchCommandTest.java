@@ -34,7 +34,8 @@ class BenchCommandTest {
                 "bench serve http://h --rate 0 | --rate must be in [0.001, 10000.0]: 0.0",
                 "bench serve http://h --rate 1 --users 2 | give --rate or --users, not both",
                 "bench serve http://h --turns 0 | --turns must be in [1, 1000]: 0",
-                "bench serve http://h --duration 1x | a duration such as 500ms, 30s or 5m, not '1x'",
+                "bench serve http://h --duration 1x | a duration such as 500ms, 30s or 5m, not"
+                        + " '1x'",
                 "bench run /nowhere | the model /nowhere does not exist",
                 "bench run . --batches 0 | --batches must be in [1, 1024]: 0",
                 "bench run . --batches 1,x | 'x' is not an int",

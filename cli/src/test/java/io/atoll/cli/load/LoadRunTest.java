@@ -37,11 +37,13 @@ class LoadRunTest {
     private static final String CALL =
             """
             {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c1","type":"function",\
-            "function":{"name":"read_file","arguments":""}}]}}]}""";
+            "function":{"name":"read_file","arguments":""}}]}}]}\
+            """;
     private static final String ARGUMENTS =
             """
             {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]},\
-            "finish_reason":"tool_calls"}]}""";
+            "finish_reason":"tool_calls"}]}\
+            """;
 
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
     private final List<JsonNode> asked = Collections.synchronizedList(new ArrayList<>());
@@ -169,8 +171,7 @@ class LoadRunTest {
     @Test
     void sessionsGrowAndAnswerTheModelsCalls() throws Exception {
         load(closed());
-        List<JsonNode> third =
-                asked.stream().filter(r -> r.path("messages").size() == 6).toList();
+        List<JsonNode> third = asked.stream().filter(r -> r.path("messages").size() == 6).toList();
         assertFalse(third.isEmpty());
         JsonNode messages = third.getFirst().path("messages");
         assertEquals("system", messages.path(0).path("role").asText());

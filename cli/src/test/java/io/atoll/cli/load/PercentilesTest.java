@@ -10,7 +10,8 @@ import org.junit.jupiter.api.Test;
 class PercentilesTest {
     @Test
     void nearestRank() {
-        Percentiles values = Percentiles.of(IntStream.rangeClosed(1, 100).mapToDouble(i -> 101 - i));
+        Percentiles values =
+                Percentiles.of(IntStream.rangeClosed(1, 100).mapToDouble(i -> 101 - i));
         assertEquals(50, values.at(0.5));
         assertEquals(90, values.at(0.9));
         assertEquals(99, values.at(0.99));
