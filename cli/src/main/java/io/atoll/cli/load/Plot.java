@@ -43,6 +43,7 @@ final class Plot {
                 (TOP + HEIGHT - BOTTOM) / 2, Html.escape(yLabel));
     }
 
+    @SuppressWarnings("AnnotateFormatMethod") // the annotation would be a dependency of its own
     private void add(String format, Object... values) {
         svg.append(String.format(Locale.ROOT, format, values));
     }
