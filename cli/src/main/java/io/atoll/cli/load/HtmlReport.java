@@ -152,14 +152,14 @@ public final class HtmlReport {
             y[2 * i] = 100.0 * i / sorted.length;
             y[2 * i + 1] = 100.0 * (i + 1) / sorted.length;
         }
-        limit.ifPresent(d -> plot.limitX(d.toMillis()));
+        limit.ifPresent(d -> plot.limitX((double) d.toMillis()));
         return plot.line("curve", x, y).svg();
     }
 
     private String overTime() {
         double max = result.timeToFirst().isEmpty() ? 1 : result.timeToFirst().at(1);
         Plot plot = new Plot("over time", "seconds", "milliseconds", result.seconds(), max);
-        slo.timeToFirst().ifPresent(d -> plot.limitY(d.toMillis()));
+        slo.timeToFirst().ifPresent(d -> plot.limitY((double) d.toMillis()));
         for (RequestRecord r : result.requests()) {
             String style = r.isOk() ? slo.keptBy(r) ? "dotgood" : "dotmiss" : "dotbad";
             double first = Math.max(0, r.firstNanos() / 1e6);
