@@ -77,6 +77,12 @@ public final class BenchServeCommand implements Callable<Integer> {
     private int maxOpen;
 
     @Option(
+            names = "--sessions",
+            paramLabel = "N",
+            description = "End when this many sessions have ended. Default: no limit.")
+    private Optional<Integer> sessions;
+
+    @Option(
             names = "--duration",
             converter = Time.class,
             defaultValue = "60s",
@@ -239,6 +245,7 @@ public final class BenchServeCommand implements Callable<Integer> {
                 users.orElse(4),
                 rate.isPresent() ? OptionalDouble.of(rate.get()) : OptionalDouble.empty(),
                 maxOpen,
+                sessions.orElse(Integer.MAX_VALUE),
                 duration,
                 turns,
                 think,
@@ -257,6 +264,7 @@ public final class BenchServeCommand implements Callable<Integer> {
         }
         inRange("--users", users.orElse(1), 1, 10_000);
         inRange("--max-open", maxOpen, 1, 100_000);
+        inRange("--sessions", sessions.orElse(1), 1, 1_000_000_000);
         inRange("--turns", turns, 1, 1000);
         inRange("--system-words", systemWords, 1, 1_000_000);
         inRange("--turn-words", turnWords, 1, 1_000_000);
@@ -287,15 +295,15 @@ public final class BenchServeCommand implements Callable<Integer> {
         try {
             while (true) {
                 Thread.sleep(terminal ? 500 : 10_000);
-                int[] progress = run.progress();
+                LoadRun.Progress progress = run.progress();
                 String line =
                         String.format(
                                 Locale.ROOT,
                                 "%d of %d s: %d requests ended, %d run",
                                 (System.nanoTime() - start) / 1_000_000_000,
                                 duration.toSeconds(),
-                                progress[0],
-                                progress[1]);
+                                progress.ended(),
+                                progress.running());
                 System.err.print(terminal ? "\r" + line + "   " : line + "\n");
                 System.err.flush();
             }

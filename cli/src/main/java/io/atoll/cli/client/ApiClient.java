@@ -255,8 +255,11 @@ public final class ApiClient implements AutoCloseable {
         return new ApiException(status, "", "HTTP " + status + (text.isEmpty() ? "" : ": " + text));
     }
 
+    /// Cuts what still runs.
     @Override
     public void close() {
+        // An interrupted call can leave an answer that nobody reads, and close() alone would wait for its end.
+        http.shutdownNow();
         http.close();
     }
 }

@@ -29,7 +29,7 @@ public final class LoadRun {
     private final CountDownLatch stop = new CountDownLatch(1);
     private final long startNanos = System.nanoTime();
     private final long endNanos;
-    private int notStarted;
+    private final AtomicInteger notStarted = new AtomicInteger();
 
     public LoadRun(LoadSettings settings, ApiClient client) {
         this.settings = settings;
@@ -42,9 +42,16 @@ public final class LoadRun {
         stop.countDown();
     }
 
-    /// Requests that have ended, and that run.
-    public int[] progress() {
-        return new int[] {records.size(), running.get()};
+    /// How far a load is.
+    ///
+    /// @param ended requests that have ended
+    /// @param running requests that run
+    /// @param notStarted arrivals that found too many sessions open
+    public record Progress(int ended, int running, int notStarted) {}
+
+    /// How far it is now.
+    public Progress progress() {
+        return new Progress(records.size(), running.get(), notStarted.get());
     }
 
     /// Makes the load and waits for its end.
@@ -86,7 +93,7 @@ public final class LoadRun {
                 settings,
                 List.copyOf(records),
                 started.get(),
-                notStarted,
+                notStarted.get(),
                 System.nanoTime() - startNanos,
                 stop.getCount() == 0);
     }
@@ -109,7 +116,7 @@ public final class LoadRun {
         RandomGenerator random =
                 RandomGeneratorFactory.of("L64X128MixRandom").create(~settings.seed());
         double at = startNanos;
-        while (true) {
+        while (started.get() < settings.maxSessions()) {
             at += random.nextExponential() / rate * 1e9;
             if (at >= endNanos) {
                 return;
@@ -118,7 +125,7 @@ public final class LoadRun {
                 return;
             }
             if (openSessions.get() >= settings.maxOpenSessions()) {
-                notStarted++;
+                notStarted.incrementAndGet();
                 continue;
             }
             openSessions.incrementAndGet();
@@ -138,7 +145,11 @@ public final class LoadRun {
     /// One user of the closed loop: session after session.
     private void user(ScheduledExecutorService deadlines) {
         while (mayStart()) {
-            if (!session(started.getAndIncrement(), deadlines)) {
+            int number = started.getAndUpdate(n -> Math.min(n + 1, settings.maxSessions()));
+            if (number == settings.maxSessions()) {
+                return;
+            }
+            if (!session(number, deadlines)) {
                 // A server that refuses at once must not be asked in a tight loop.
                 pause(TimeUnit.MILLISECONDS.toNanos(250));
             }

@@ -9,6 +9,7 @@ import java.util.OptionalDouble;
 /// @param users sessions at a time (closed loop); not used where there is a rate
 /// @param rate sessions that start per second (open loop), with exponential gaps
 /// @param maxOpenSessions arrivals of the open loop beyond it are not started, and counted
+/// @param maxSessions sessions in all; the load ends when they have
 /// @param duration no request starts after it; the ones that run may end
 /// @param turns requests of one session
 /// @param think mean pause between an answer and the next turn
@@ -22,6 +23,7 @@ public record LoadSettings(
         int users,
         OptionalDouble rate,
         int maxOpenSessions,
+        int maxSessions,
         Duration duration,
         int turns,
         Duration think,

@@ -18,6 +18,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -25,6 +26,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Predicate;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -33,6 +36,7 @@ import org.xml.sax.InputSource;
 
 /// A load against a server of this test's own, which knows what it was asked and how it answered.
 class LoadRunTest {
+    private static final int SESSIONS = 9;
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String CALL =
             """
@@ -118,13 +122,14 @@ class LoadRunTest {
         exchange.getResponseBody().flush();
     }
 
-    private static LoadSettings settings(OptionalDouble rate, Duration duration, Duration timeout) {
+    private static LoadSettings settings(OptionalDouble rate, int sessions, Duration timeout) {
         return new LoadSettings(
                 "m<1>",
                 3,
                 rate,
                 2,
-                duration,
+                sessions,
+                Duration.ofHours(1),
                 3,
                 Duration.ofMillis(5),
                 20,
@@ -148,13 +153,15 @@ class LoadRunTest {
     }
 
     private static LoadSettings closed() {
-        return settings(OptionalDouble.empty(), Duration.ofMillis(500), Duration.ofMinutes(1));
+        return settings(OptionalDouble.empty(), SESSIONS, Duration.ofHours(1));
     }
 
     @Test
     void everyRequestIsInTheResult() throws Exception {
         LoadResult result = load(closed());
         int n = asked.size();
+        assertEquals(SESSIONS * 3, n, "sessions of three turns");
+        assertEquals(SESSIONS, result.sessions());
         assertEquals(n, result.requests().size());
         assertEquals(n, result.outcomes().get("ok"));
         JsonNode json = JSON.readTree(result.toJson());
@@ -172,7 +179,7 @@ class LoadRunTest {
     void sessionsGrowAndAnswerTheModelsCalls() throws Exception {
         load(closed());
         List<JsonNode> third = asked.stream().filter(r -> r.path("messages").size() == 6).toList();
-        assertFalse(third.isEmpty());
+        assertEquals(SESSIONS, third.size());
         JsonNode messages = third.getFirst().path("messages");
         assertEquals("system", messages.path(0).path("role").asText());
         assertEquals("user", messages.path(1).path("role").asText());
@@ -194,9 +201,8 @@ class LoadRunTest {
         asked.clear();
         load(closed());
         List<JsonNode> second = firstTurns();
-        int both = Math.min(first.size(), second.size());
-        assertTrue(both >= 3, "sessions: " + both);
-        assertTrue(second.containsAll(first) || first.containsAll(second));
+        assertEquals(SESSIONS, new HashSet<>(first).size(), "sessions of their own");
+        assertEquals(new HashSet<>(first), new HashSet<>(second));
     }
 
     private List<JsonNode> firstTurns() {
@@ -225,12 +231,8 @@ class LoadRunTest {
     @Test
     void aServerThatHangsEndsInTimeouts() throws Exception {
         behaviour = Behaviour.HANG;
-        LoadResult result =
-                load(
-                        settings(
-                                OptionalDouble.empty(),
-                                Duration.ofMillis(400),
-                                Duration.ofMillis(100)));
+        LoadResult result = load(settings(OptionalDouble.empty(), 3, Duration.ofMillis(100)));
+        assertEquals(3, result.requests().size());
         assertEquals(asked.size(), result.requests().size());
         assertEquals(asked.size(), result.outcomes().get("timeout"));
     }
@@ -238,38 +240,46 @@ class LoadRunTest {
     @Test
     void stoppingCutsWhatRunsAndReportsIt() throws Exception {
         behaviour = Behaviour.HANG;
-        try (ApiClient client = client()) {
-            LoadRun run =
-                    new LoadRun(
-                            settings(
-                                    OptionalDouble.empty(),
-                                    Duration.ofHours(1),
-                                    Duration.ofHours(1)),
-                            client);
-            Thread.startVirtualThread(
-                    () -> {
-                        try {
-                            hanging.await();
-                        } catch (InterruptedException _) {
-                            Thread.currentThread().interrupt();
-                        }
-                        run.stop();
-                    });
-            LoadResult result = run.run();
-            assertTrue(result.stopped());
-            assertEquals(result.requests().size(), result.outcomes().get("stopped"));
-        }
+        LoadResult result = loadUntil(closed(), _ -> hanging.getCount() == 0);
+        assertTrue(result.stopped());
+        assertFalse(result.requests().isEmpty());
+        assertEquals(result.requests().size(), result.outcomes().get("stopped"));
     }
 
     @Test
     void theOpenLoopCountsArrivalsItDoesNotStart() throws Exception {
         behaviour = Behaviour.HANG;
-        LoadSettings settings =
-                settings(OptionalDouble.of(200), Duration.ofMillis(500), Duration.ofSeconds(1));
-        LoadResult result = load(settings);
-        assertEquals(2, result.sessions());
-        assertTrue(result.sessionsNotStarted() > 0);
-        assertEquals(2, result.requests().size());
+        LoadSettings settings = settings(OptionalDouble.of(200), SESSIONS, Duration.ofHours(1));
+        LoadResult result =
+                loadUntil(settings, p -> p.notStarted() >= 5 && hanging.getCount() == 0);
+        assertEquals(2, result.sessions(), "as many as may be open");
+        assertTrue(result.sessionsNotStarted() >= 5);
+        assertEquals(result.requests().size(), result.outcomes().get("stopped"));
+    }
+
+    @Test
+    void theOpenLoopRunsEverySession() throws Exception {
+        LoadResult result = load(settings(OptionalDouble.of(100), SESSIONS, Duration.ofHours(1)));
+        assertEquals(SESSIONS, result.sessions());
+        assertEquals(SESSIONS * 3, result.outcomes().get("ok"));
+    }
+
+    private LoadResult loadUntil(LoadSettings settings, Predicate<LoadRun.Progress> enough)
+            throws InterruptedException {
+        try (ApiClient client = client()) {
+            LoadRun run = new LoadRun(settings, client);
+            Thread stopper =
+                    Thread.startVirtualThread(
+                            () -> {
+                                while (!enough.test(run.progress())) {
+                                    LockSupport.parkNanos(1_000_000);
+                                }
+                                run.stop();
+                            });
+            LoadResult result = run.run();
+            stopper.join();
+            return result;
+        }
     }
 
     @Test
