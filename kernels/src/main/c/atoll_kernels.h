@@ -32,6 +32,8 @@ enum operation {
     COMBINE_TO_FLOAT,
     ADD,
     ADD_GATED,
+    LANE_MAXIMA,
+    SUM_EXP,
     READ_SUM,
     OPERATIONS
 };

@@ -388,6 +388,53 @@ static void add_gated(float *x, const float *y, const float *gate, int32_t gate_
     }
 }
 
+/* ---- logits ---- */
+
+enum { MAXIMA_RUN = 1024 };
+
+static int32_t lane_maxima(const float *x, int32_t n, float *maxima) {
+    v16 magnitude = v_zero();
+    for (int32_t run = 0; run < n; run += MAXIMA_RUN, maxima += LANES) {
+        const int32_t end = n - run < MAXIMA_RUN ? n : run + MAXIMA_RUN;
+        v16 largest = v_set1(-__builtin_inff());
+        int32_t i = run;
+        for (; i + LANES <= end; i += LANES) {
+            const v16 values = v_load(x + i);
+            magnitude = v_max_bits(magnitude, v_abs(values));
+            largest = v_max(values, largest);
+        }
+        v_store(maxima, largest);
+        if (i < end) {
+            magnitude = v_max_bits(magnitude, v_abs(v_load_n(x + i, end - i)));
+        }
+        for (; i < end; i++) {
+            if (x[i] > maxima[i % LANES]) {
+                maxima[i % LANES] = x[i];
+            }
+        }
+    }
+    return v_fold_max_bits(magnitude) < 0x7f800000;
+}
+
+static double sum_exp(const float *x, int32_t n, float max) {
+    double sum = 0.0;
+    for (int32_t run = 0; run < n; run += MAXIMA_RUN) {
+        const int32_t end = n - run < MAXIMA_RUN ? n : run + MAXIMA_RUN;
+        v16 lanes = v_zero();
+        int32_t i = run;
+        for (; i + LANES <= end; i += LANES) {
+            lanes = v_add(lanes, v_exp(v_sub(v_load(x + i), v_set1(max))));
+        }
+        if (i < end) {
+            float last[LANES];
+            v_store(last, v_exp(v_sub(v_load_n(x + i, end - i), v_set1(max))));
+            lanes = v_add(lanes, v_load_n(last, end - i));
+        }
+        sum += (double)v_fold(lanes);
+    }
+    return sum;
+}
+
 /* ---- measuring ---- */
 
 /* Four runs side by side, as the products read four groups: a single one leaves memory prefetchers idle at the end of
@@ -441,5 +488,7 @@ const struct kernels ATOLL_TABLE = {{
     [COMBINE_TO_FLOAT] = SLOT(combine_to_float),
     [ADD] = SLOT(add),
     [ADD_GATED] = SLOT(add_gated),
+    [LANE_MAXIMA] = SLOT(lane_maxima),
+    [SUM_EXP] = SLOT(sum_exp),
     [READ_SUM] = SLOT(read_sum),
 }};

@@ -91,15 +91,28 @@ class SeparateProcessesTest {
                 TimeUnit.MILLISECONDS.sleep(20);
                 reason = client.notReady();
             }
-            ObjectNode request = JsonNodeFactory.instance.objectNode();
-            request.put("model", "demo-model").put("max_tokens", 120).put("ignore_eos", true);
-            request.put("temperature", 0.9).put("seed", 11);
-            request.putArray("messages")
-                    .addObject()
-                    .put("role", "user")
-                    .put("content", "Tell me a story.");
-            ApiClient.Answer answer = client.chat(request, ApiClient.Listener.SILENT);
-            return answer.reasoning() + "|" + answer.content();
+            ObjectNode constrained = request().put("temperature", 2);
+            constrained
+                    .putObject("structured_outputs")
+                    .put("regex", "([a-z]{2,6} ){20}\\{[0-9]{1,12}\\}");
+            return answer(client, request().put("temperature", 0.9).put("ignore_eos", true))
+                    + "|"
+                    + answer(client, constrained);
         }
+    }
+
+    private static ObjectNode request() {
+        ObjectNode request = JsonNodeFactory.instance.objectNode();
+        request.put("model", "demo-model").put("max_tokens", 120).put("seed", 11);
+        request.putArray("messages")
+                .addObject()
+                .put("role", "user")
+                .put("content", "Tell me a story.");
+        return request;
+    }
+
+    private static String answer(ApiClient client, ObjectNode request) throws Exception {
+        ApiClient.Answer answer = client.chat(request, ApiClient.Listener.SILENT);
+        return answer.reasoning() + "|" + answer.content();
     }
 }

@@ -26,7 +26,8 @@ final class CoordinatorSettingsTest {
                                 Duration.ofMinutes(2), // queue
                                 Duration.ofMinutes(10), // request
                                 Duration.ofSeconds(30), // read a body
-                                Duration.ofSeconds(30)), // write to a client
+                                Duration.ofSeconds(30), // write to a client
+                                Duration.ofSeconds(10)), // silence of a stream
                         new GateSettings(
                                 Optional.empty(), // no API keys
                                 Optional.empty(), // no TLS

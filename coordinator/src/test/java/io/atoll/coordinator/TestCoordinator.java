@@ -59,6 +59,9 @@ public final class TestCoordinator implements AutoCloseable {
         }
     }
 
+    /// So short that tests see some, and long enough that most answers have none.
+    public static final Duration HEARTBEAT = Duration.ofMillis(300);
+
     /// Settings for a test: a free port, and bodies of 1 MiB.
     public static HttpSettings http(Duration requestTimeout) {
         Duration patience = Duration.ofSeconds(20);
@@ -73,7 +76,8 @@ public final class TestCoordinator implements AutoCloseable {
                 requestTimeout,
                 requestTimeout,
                 patience,
-                patience);
+                patience,
+                HEARTBEAT);
     }
 
     public static EngineSettings engine(int maxRunning, int maxQueued, int maxBufferedEvents) {
@@ -209,7 +213,7 @@ public final class TestCoordinator implements AutoCloseable {
         public List<JsonNode> events() throws Exception {
             List<JsonNode> events = new ArrayList<>();
             for (String event : body.split("\n\n", -1)) {
-                if (event.isEmpty() || event.equals("data: [DONE]")) {
+                if (event.isEmpty() || event.startsWith(":") || event.equals("data: [DONE]")) {
                     continue;
                 }
                 if (!event.startsWith("data: ")) {

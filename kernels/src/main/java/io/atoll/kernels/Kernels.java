@@ -327,6 +327,28 @@ public interface Kernels {
     void addGated(
             MemorySegment x, MemorySegment y, MemorySegment gate, int gateStride, int rows, int n);
 
+    /// Elements of a run of [#laneMaxima] and [#sumExp].
+    int MAXIMA_RUN = 1024;
+
+    /// Largest values, from which candidates among very many are found without a second look at most of them. The values are taken
+    /// in runs of [#MAXIMA_RUN]: `maxima[16 r + l]` is the largest of elements `l, l + 16, l + 32, ...` of run `r`, the
+    /// first of equal ones, and negative infinity where there is none.
+    ///
+    /// @param x `[n]`
+    /// @param maxima `[maxima(n)]`, overwritten
+    /// @return whether every element is finite; if not, the maxima are undefined
+    boolean laneMaxima(MemorySegment x, int n, MemorySegment maxima);
+
+    /// How many maxima [#laneMaxima] takes of `n` elements.
+    static int maxima(int n) {
+        return 16 * Math.ceilDiv(n, MAXIMA_RUN);
+    }
+
+    /// The sum of `exp(x - max)`: of each run of [#MAXIMA_RUN] elements by lanes, and of the runs in f64, ascending.
+    ///
+    /// @param x `[n]`
+    double sumExp(MemorySegment x, int n, float max);
+
     /// The wrapping sum of the whole int64 values in `memory`: the least work that reads it all, to measure what the
     /// memory gives.
     long readSum(MemorySegment memory);

@@ -11,17 +11,22 @@ import static io.atoll.kernels.TestMemory.zeros;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.kernels.nativecode.NativeKernels;
 import io.atoll.kernels.scalar.ScalarKernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.function.BiConsumer;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -494,6 +499,56 @@ final class KernelParityTest {
                     same(fast, x, what, (k, y) -> k.add(y, other, (long) rows * n));
                     same(fast, x, what, (k, y) -> k.addGated(y, other, gate, n + 3, rows, n));
                 });
+    }
+
+    @ParameterizedTest
+    @MethodSource("fast")
+    void logitsAreReducedAlike(Kernels fast) {
+        Random random = new Random(17);
+        try (Arena arena = Arena.ofConfined()) {
+            for (int n : new int[] {1, 15, 16, 17, 1023, 1024, 1025, 5000}) {
+                MemorySegment x = uniform(arena, random, n);
+                for (int i = 0; i < n; i += 3) { // equal values, and zeros of both signs
+                    x.setAtIndex(JAVA_FLOAT, i, i % 2 == 0 ? -0f : i % 9 == 0 ? 1f : 0f);
+                }
+                MemorySegment maxima = zeros(arena, Kernels.maxima(n));
+                String what = "n=" + n;
+                same(fast, maxima, what, (k, out) -> assertTrue(k.laneMaxima(x, n, out)));
+                for (float max : new float[] {-100f, 0f, 1f, 50f}) {
+                    assertEquals(SCALAR.sumExp(x, n, max), fast.sumExp(x, n, max), what);
+                }
+                for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+                    for (int at : new int[] {0, n / 2, n - 1}) {
+                        float good = x.getAtIndex(JAVA_FLOAT, at);
+                        x.setAtIndex(JAVA_FLOAT, at, bad);
+                        assertFalse(SCALAR.laneMaxima(x, n, maxima), what);
+                        assertFalse(fast.laneMaxima(x, n, maxima), what);
+                        x.setAtIndex(JAVA_FLOAT, at, good);
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void maximaAndSumOfExponentialsAreWhatTheySay() {
+        int n = 3000;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment x = uniform(arena, new Random(3), n);
+            MemorySegment maxima = zeros(arena, Kernels.maxima(n));
+            assertTrue(SCALAR.laneMaxima(x, n, maxima));
+            float[] expected = new float[Kernels.maxima(n)];
+            Arrays.fill(expected, Float.NEGATIVE_INFINITY);
+            double sum = 0;
+            for (int i = 0; i < n; i++) {
+                float value = x.getAtIndex(JAVA_FLOAT, i);
+                int at = 16 * (i / 1024) + i % 16;
+                expected[at] = Math.max(expected[at], value);
+                sum += Math.exp(value - 0.5);
+            }
+            assertArrayEquals(expected, maxima.toArray(JAVA_FLOAT));
+            assertEquals(sum, SCALAR.sumExp(x, n, 0.5f), 1e-6 * sum);
+        }
     }
 
     /// SwiGLU with an up value of 1 is silu, so this walks the exponential over its whole range.

@@ -104,6 +104,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                                 layers[task - 1] =
                                         loadLayer(weights.layer(task - 1), packer, arena);
                             }
+                            weights.releasePages(); // what others still read comes back by itself
                         });
         widened.summary()
                 .ifPresent(
@@ -114,7 +115,6 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                                         weights.source(),
                                         summary));
         MemorySegment finalNorm = vector(arena, weights.finalNorm());
-        weights.releasePages();
         return new DenseWeights(List.of(layers), finalNorm, head[0]);
     }
 

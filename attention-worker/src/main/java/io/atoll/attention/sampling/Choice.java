@@ -11,6 +11,9 @@ public sealed interface Choice {
     /// @param top the most likely tokens, the likeliest first
     record Chosen(int token, float logprob, List<TokenLogprob> top) implements Choice {}
 
+    /// The constraint of the output allows no token.
+    record Impossible(String reason) implements Choice {}
+
     /// A logit is infinite or not a number, so there is no distribution to choose from.
     record NotFinite(int token, float logit) implements Choice {}
 }

@@ -1,6 +1,8 @@
 package io.atoll.attention.sampling;
 
 import io.atoll.attention.step.SamplingParameters;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /// Which tokens one sequence has seen, and how often in its output: what the penalties look at.
@@ -16,10 +18,7 @@ public final class TokenCounts {
 
     /// @param parameters say whether counts are needed at all
     public TokenCounts(SamplingParameters parameters) {
-        needed =
-                parameters.presencePenalty() != 0
-                        || parameters.frequencyPenalty() != 0
-                        || parameters.repetitionPenalty() != 1;
+        needed = parameters.penalises();
         tokens = new int[needed ? 64 : 0];
         outputCounts = new int[tokens.length];
         Arrays.fill(tokens, EMPTY);
@@ -46,21 +45,23 @@ public final class TokenCounts {
         }
     }
 
-    /// Applies the penalties to `logits` in place, in the order repetition, frequency, presence.
-    void penalise(float[] logits, SamplingParameters parameters) {
+    /// Applies the penalties in place, in the order repetition, frequency, presence.
+    ///
+    /// @param logits f32 `[size]`
+    void penalise(MemorySegment logits, int size, SamplingParameters parameters) {
         for (int i = 0; i < tokens.length; i++) {
             int token = tokens[i];
-            if (token == EMPTY || token >= logits.length) {
+            if (token == EMPTY || token >= size) {
                 continue;
             }
-            float logit = logits[token];
+            float logit = logits.getAtIndex(ValueLayout.JAVA_FLOAT, token);
             float repetition = parameters.repetitionPenalty();
             logit = logit > 0 ? logit / repetition : logit * repetition;
             logit -= parameters.frequencyPenalty() * outputCounts[i];
             if (outputCounts[i] > 0) {
                 logit -= parameters.presencePenalty();
             }
-            logits[token] = logit;
+            logits.setAtIndex(ValueLayout.JAVA_FLOAT, token, logit);
         }
     }
 

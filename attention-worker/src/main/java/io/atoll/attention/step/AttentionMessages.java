@@ -14,8 +14,12 @@ import io.atoll.proto.v1.StepReply;
 import io.atoll.proto.v1.StepRequest;
 import io.atoll.proto.v1.StepRows;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 
 /// Between the records of this package and the messages of `attention.proto`. What a peer sends goes through the records'
 /// own checks, which throw [IllegalArgumentException].
@@ -29,8 +33,9 @@ final class AttentionMessages {
 
     static OpenSequence open(long sequenceId, SequenceOptions options, int[] tokens) {
         SamplingParameters sampling = options.sampling();
-        return OpenSequence.newBuilder()
-                .setSequenceId(sequenceId)
+        OpenSequence.Builder open = OpenSequence.newBuilder();
+        options.constraint().map(ConstraintMessages::message).ifPresent(open::setConstraint);
+        return open.setSequenceId(sequenceId)
                 .setPromptTokens(options.promptTokens())
                 .setMaxTokens(options.maxTokens())
                 .setSampling(
@@ -76,7 +81,10 @@ final class AttentionMessages {
                         sampling.getRepetitionPenalty(),
                         sampling.getSeed(),
                         sampling.getLogitBiasMap()),
-                open.getTopLogprobs());
+                open.getTopLogprobs(),
+                open.hasConstraint()
+                        ? Optional.of(ConstraintMessages.constraint(open.getConstraint()))
+                        : Optional.empty());
     }
 
     static StepRequest step(StepPlan plan) {
@@ -112,9 +120,17 @@ final class AttentionMessages {
                 Duration.ofNanos(request.getTimeoutNanos()));
     }
 
-    static StepReply reply(List<StepOutcome.Sampled> sampled) {
+    static StepReply reply(StepOutcome.Completed completed) {
         StepReply.Builder reply = StepReply.newBuilder();
-        for (StepOutcome.Sampled token : sampled) {
+        completed
+                .failed()
+                .forEach(
+                        (id, failure) ->
+                                reply.addSampled(
+                                        SampledToken.newBuilder()
+                                                .setSequenceId(id)
+                                                .setFailure(failure(failure))));
+        for (StepOutcome.Sampled token : completed.sampled()) {
             reply.addSampled(
                     SampledToken.newBuilder()
                             .setSequenceId(token.sequenceId())
@@ -126,18 +142,24 @@ final class AttentionMessages {
         return reply.build();
     }
 
-    static List<StepOutcome.Sampled> sampled(StepReply reply) {
-        return reply.getSampledList().stream()
-                .map(
-                        token ->
-                                new StepOutcome.Sampled(
-                                        token.getSequenceId(),
-                                        token.getToken(),
-                                        token.getLogprob(),
-                                        token.getTopList().stream()
-                                                .map(AttentionMessages::likely)
-                                                .toList()))
-                .toList();
+    static StepOutcome.Completed completed(StepReply reply) {
+        List<StepOutcome.Sampled> sampled = new ArrayList<>(reply.getSampledCount());
+        Map<Long, Failure> failed = new HashMap<>();
+        for (SampledToken token : reply.getSampledList()) {
+            if (token.hasFailure()) {
+                failed.put(token.getSequenceId(), failure(token.getFailure()));
+            } else {
+                sampled.add(
+                        new StepOutcome.Sampled(
+                                token.getSequenceId(),
+                                token.getToken(),
+                                token.getLogprob(),
+                                token.getTopList().stream()
+                                        .map(AttentionMessages::likely)
+                                        .toList()));
+            }
+        }
+        return new StepOutcome.Completed(sampled, failed);
     }
 
     private static LikelyToken likely(TokenLogprob token) {

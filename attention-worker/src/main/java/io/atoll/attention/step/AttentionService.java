@@ -269,14 +269,20 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
             }
             return switch (worker.step(new StepPlan(plan.stepId(), translated, left))) {
                 case StepOutcome.Failed(var failure) -> failed(failure.code(), failure.message());
-                case StepOutcome.Completed(var sampled) -> {
+                case StepOutcome.Completed(var sampled, var failed) -> {
                     List<Sampled> ours = new ArrayList<>(sampled.size());
                     for (Sampled token : sampled) {
                         long id = sessionSequences.get(token.sequenceId());
                         ours.add(new Sampled(id, token.token(), token.logprob(), token.top()));
                     }
+                    Map<Long, Failure> ourFailed = new HashMap<>();
+                    failed.forEach(
+                            (id, failure) -> ourFailed.put(sessionSequences.get(id), failure));
                     yield Optional.of(
-                            AttentionReply.newBuilder().setStep(AttentionMessages.reply(ours)));
+                            AttentionReply.newBuilder()
+                                    .setStep(
+                                            AttentionMessages.reply(
+                                                    new StepOutcome.Completed(ours, ourFailed))));
                 }
             };
         }

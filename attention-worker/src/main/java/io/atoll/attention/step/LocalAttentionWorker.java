@@ -8,6 +8,7 @@ import io.atoll.attention.forward.StepBatch;
 import io.atoll.attention.forward.StepBatch.Logits;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.sampling.Choice;
+import io.atoll.attention.sampling.ConstrainedOutput;
 import io.atoll.attention.sampling.Sampler;
 import io.atoll.attention.sampling.TokenCounts;
 import io.atoll.attention.state.SequenceState;
@@ -18,6 +19,10 @@ import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.grammar.Constraint;
+import io.atoll.model.grammar.ConstraintCache;
+import io.atoll.model.grammar.GrammarException;
+import io.atoll.model.grammar.TokenConstraint;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.proto.ErrorCode;
@@ -30,6 +35,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /// The attention worker itself: validates a plan, runs the forward pass over it and samples.
@@ -41,7 +48,14 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /// which must outlive it. One caller at a time, whichever thread it is on; a second one gets an [IllegalStateException].
 public final class LocalAttentionWorker implements AttentionWorker {
     private final AttentionWorkerInfo info;
+    private static final ConstrainedOutput.Next ANY_TOKEN =
+            new ConstrainedOutput.Next.Allowed(new long[0]);
+
     private final RoutedExperts experts;
+    private final Optional<ConstraintCache> constraints;
+    private final ExecutorService maskThread =
+            Executors.newSingleThreadExecutor(
+                    Thread.ofPlatform().daemon().name("token-masks").factory());
     private final ComputePool pool;
     private final SequenceStates states;
     private final Forward forward;
@@ -65,6 +79,29 @@ public final class LocalAttentionWorker implements AttentionWorker {
             Kernels kernels,
             ComputePool pool,
             AttentionSettings settings) {
+        this(
+                weights,
+                modelDigest,
+                vocabularySize,
+                Optional.empty(),
+                experts,
+                kernels,
+                pool,
+                settings);
+    }
+
+    /// The same, for sequences whose output may be constrained.
+    ///
+    /// @param constraints compiles them; without it such sequences are refused
+    public LocalAttentionWorker(
+            TextWeights weights,
+            String modelDigest,
+            int vocabularySize,
+            Optional<ConstraintCache> constraints,
+            RoutedExperts experts,
+            Kernels kernels,
+            ComputePool pool,
+            AttentionSettings settings) {
         TextConfig config = weights.config();
         if (vocabularySize <= 0 || vocabularySize > config.vocabSize()) {
             throw new IllegalArgumentException(
@@ -74,6 +111,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
                             + vocabularySize);
         }
         this.experts = experts;
+        this.constraints = constraints;
         this.pool = pool;
         info =
                 new AttentionWorkerInfo(
@@ -86,7 +124,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
                         settings.maxStepRows());
         samplers = new Sampler[Math.min(pool.threads(), settings.maxSequences())];
         for (int i = 0; i < samplers.length; i++) {
-            samplers[i] = new Sampler(vocabularySize);
+            samplers[i] = new Sampler(vocabularySize, kernels);
         }
         states =
                 new SequenceStates(
@@ -116,6 +154,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
 
     /// An open sequence.
     private static final class Sequence {
+        private final Optional<ConstrainedOutput> constrained;
         private final SequenceOptions options;
         private final SequenceState state;
         private final TokenCounts counts;
@@ -123,8 +162,13 @@ public final class LocalAttentionWorker implements AttentionWorker {
         private boolean lost;
 
         /// @param known begins with the tokens that the state has seen
-        Sequence(SequenceOptions options, SequenceState state, int[] known) {
+        Sequence(
+                SequenceOptions options,
+                SequenceState state,
+                Optional<ConstrainedOutput> constrained,
+                int[] known) {
             this.options = options;
+            this.constrained = constrained;
             this.state = state;
             counts = new TokenCounts(options.sampling());
             tokens = Arrays.copyOf(known, Math.max(known.length, state.position()));
@@ -145,8 +189,19 @@ public final class LocalAttentionWorker implements AttentionWorker {
 
         private void count(int from, int to) {
             for (int i = from; i < to; i++) {
-                counts.add(tokens[i], i >= options.promptTokens());
+                boolean output = i >= options.promptTokens();
+                counts.add(tokens[i], output);
+                if (output && constrained.isPresent()) {
+                    constrained.get().accept(tokens[i]);
+                }
             }
+        }
+
+        /// Which tokens may come next.
+        ConstrainedOutput.Next next() {
+            return constrained.isEmpty()
+                    ? ANY_TOKEN
+                    : constrained.get().next(tokens[state.position() - 1]);
         }
     }
 
@@ -204,9 +259,17 @@ public final class LocalAttentionWorker implements AttentionWorker {
                                 + " tokens, known are "
                                 + tokens.length);
             }
+            Optional<ConstrainedOutput> constrained = Optional.empty();
+            if (options.constraint().isPresent()) {
+                try {
+                    constrained = Optional.of(constrain(options.constraint().get()));
+                } catch (GrammarException e) {
+                    return refuseToOpen(ErrorCode.INVALID_REQUEST, e.getMessage());
+                }
+            }
             return switch (states.open(options.maxTokens(), tokens)) {
                 case Reservation.Reserved(var state) -> {
-                    sequences.put(sequenceId, new Sequence(options, state, tokens));
+                    sequences.put(sequenceId, new Sequence(options, state, constrained, tokens));
                     yield new Opening.Opened(state.position());
                 }
                 case Reservation.Refused(var failure) -> new Opening.Refused(failure);
@@ -214,6 +277,20 @@ public final class LocalAttentionWorker implements AttentionWorker {
         } finally {
             leave();
         }
+    }
+
+    private ConstrainedOutput constrain(OutputConstraint constraint) {
+        return new ConstrainedOutput(
+                constraint, constraint.text().map(this::compiled), info.vocabularySize());
+    }
+
+    private TokenConstraint compiled(Constraint text) {
+        return constraints
+                .orElseThrow(
+                        () ->
+                                new IllegalStateException(
+                                        "this attention worker was made without constraints"))
+                .get(text);
     }
 
     @Override
@@ -367,22 +444,23 @@ public final class LocalAttentionWorker implements AttentionWorker {
                 tasks,
                 task -> {
                     for (int i = task; i < choices.length; i += tasks) {
-                        Draw draw = draws.get(i);
-                        choices[i] =
-                                samplers[task].choose(
-                                        forward.logits(draw.logitRow()),
-                                        draw.sequence().options.sampling(),
-                                        draw.sequence().counts,
-                                        draw.sequence().state.position(),
-                                        draw.sequence().options.topLogprobs());
+                        choices[i] = choose(draws.get(i), samplers[task]);
                     }
                 });
         List<StepOutcome.Sampled> sampled = new ArrayList<>(choices.length);
+        Map<Long, Failure> failed = new HashMap<>();
         for (int i = 0; i < choices.length; i++) {
             long id = draws.get(i).sequenceId();
             switch (choices[i]) {
-                case Choice.Chosen(int token, float logprob, var top) ->
-                        sampled.add(new StepOutcome.Sampled(id, token, logprob, top));
+                case Choice.Chosen(int token, float logprob, var top) -> {
+                    sampled.add(new StepOutcome.Sampled(id, token, logprob, top));
+                    draws.get(i)
+                            .sequence()
+                            .constrained
+                            .ifPresent(output -> output.prepare(token, maskThread));
+                }
+                case Choice.Impossible(String reason) ->
+                        failed.put(id, new Failure(ErrorCode.INVALID_REQUEST, reason));
                 case Choice.NotFinite(int token, float logit) -> {
                     return new StepOutcome.Failed(
                             new Failure(
@@ -396,7 +474,22 @@ public final class LocalAttentionWorker implements AttentionWorker {
                 }
             }
         }
-        return new StepOutcome.Completed(sampled);
+        return new StepOutcome.Completed(sampled, failed);
+    }
+
+    private Choice choose(Draw draw, Sampler sampler) {
+        Sequence sequence = draw.sequence();
+        return switch (sequence.next()) {
+            case ConstrainedOutput.Next.Impossible(String reason) -> new Choice.Impossible(reason);
+            case ConstrainedOutput.Next.Allowed(long[] allowed) ->
+                    sampler.choose(
+                            forward.logits(draw.logitRow()),
+                            sequence.options.sampling(),
+                            sequence.counts,
+                            sequence.state.position(),
+                            allowed,
+                            sequence.options.topLogprobs());
+        };
     }
 
     @Override
@@ -481,6 +574,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
         enter();
         try {
             closed = true;
+            maskThread.shutdownNow();
             forward.close();
             states.close();
         } finally {

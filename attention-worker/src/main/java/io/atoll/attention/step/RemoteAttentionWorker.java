@@ -134,8 +134,7 @@ public final class RemoteAttentionWorker implements AttentionWorker {
                             plan.timeout().plus(SLACK));
             return switch (answer) {
                 case Answer.Broken(var failure) -> new StepOutcome.Failed(failure);
-                case Answer.Reply(var reply) ->
-                        new StepOutcome.Completed(AttentionMessages.sampled(reply.getStep()));
+                case Answer.Reply(var reply) -> AttentionMessages.completed(reply.getStep());
             };
         } finally {
             callers.unlock();

@@ -61,6 +61,16 @@ public record SamplingParameters(
                 Map.of());
     }
 
+    /// Whether a choice depends on which tokens there have been.
+    public boolean penalises() {
+        return presencePenalty != 0 || frequencyPenalty != 0 || repetitionPenalty != 1;
+    }
+
+    /// Whether some logits are changed before a token is chosen.
+    public boolean adjustsLogits() {
+        return penalises() || !logitBias.isEmpty();
+    }
+
     /// The same with another seed.
     public SamplingParameters withSeed(long other) {
         return new SamplingParameters(

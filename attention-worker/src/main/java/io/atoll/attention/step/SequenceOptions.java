@@ -1,13 +1,20 @@
 package io.atoll.attention.step;
 
+import java.util.Optional;
+
 /// What an attention worker has to know of a sequence before its first row.
 ///
 /// @param promptTokens the first tokens that are the prompt; the penalties tell them from the output
 /// @param maxTokens longest the sequence can become, prompt and output together
 /// @param sampling how its tokens are chosen
 /// @param topLogprobs how many of the most likely tokens to report with each chosen one
+/// @param constraint what the output has to be, if it is not free
 public record SequenceOptions(
-        int promptTokens, int maxTokens, SamplingParameters sampling, int topLogprobs) {
+        int promptTokens,
+        int maxTokens,
+        SamplingParameters sampling,
+        int topLogprobs,
+        Optional<OutputConstraint> constraint) {
     public static final int MAX_TOP_LOGPROBS = 20;
 
     public SequenceOptions {
@@ -21,7 +28,13 @@ public record SequenceOptions(
         }
     }
 
-    /// Options without likely tokens.
+    /// Options for free output.
+    public SequenceOptions(
+            int promptTokens, int maxTokens, SamplingParameters sampling, int topLogprobs) {
+        this(promptTokens, maxTokens, sampling, topLogprobs, Optional.empty());
+    }
+
+    /// Options for free output, without likely tokens.
     public SequenceOptions(int promptTokens, int maxTokens, SamplingParameters sampling) {
         this(promptTokens, maxTokens, sampling, 0);
     }

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.attention.step.SamplingParameters;
 import io.atoll.attention.step.TokenLogprob;
+import io.atoll.kernels.Kernels;
+import io.atoll.kernels.scalar.ScalarKernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -22,6 +24,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class SamplerTest {
+    private static final Kernels KERNELS = new ScalarKernels();
+
+    private static final long[] ALL = {};
+
     private final long seed = Long.getLong("seed", 20_251_125L);
     private final Random random = new Random(seed);
 
@@ -48,7 +54,8 @@ class SamplerTest {
             int position) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment row = arena.allocateFrom(ValueLayout.JAVA_FLOAT, logits);
-            return new Sampler(vocabulary).choose(row, parameters, counts, position, 0);
+            return new Sampler(vocabulary, KERNELS)
+                    .choose(row, parameters, counts, position, ALL, 0);
         }
     }
 
@@ -59,7 +66,7 @@ class SamplerTest {
     /// All tokens that come up in many draws.
     private static Set<Integer> drawn(float[] logits, SamplingParameters parameters, int draws) {
         Set<Integer> tokens = new TreeSet<>();
-        Sampler sampler = new Sampler(logits.length);
+        Sampler sampler = new Sampler(logits.length, KERNELS);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment row = arena.allocateFrom(ValueLayout.JAVA_FLOAT, logits);
             for (int position = 0; position < draws; position++) {
@@ -70,6 +77,7 @@ class SamplerTest {
                                         parameters,
                                         new TokenCounts(parameters),
                                         position,
+                                        ALL,
                                         0)));
             }
         }
@@ -113,8 +121,8 @@ class SamplerTest {
             MemorySegment row = arena.allocateFrom(ValueLayout.JAVA_FLOAT, logits);
             return assertInstanceOf(
                     Choice.Chosen.class,
-                    new Sampler(vocabulary)
-                            .choose(row, parameters, new TokenCounts(parameters), 0, top));
+                    new Sampler(vocabulary, KERNELS)
+                            .choose(row, parameters, new TokenCounts(parameters), 0, ALL, top));
         }
     }
 
@@ -125,9 +133,12 @@ class SamplerTest {
     @Test
     void mostLikelyTokensAreThoseASortFinds() {
         for (int round = 0; round < 50; round++) {
-            float[] logits = new float[1 + random.nextInt(200)];
+            float[] logits = new float[1 + random.nextInt(round % 2 == 0 ? 200 : 6000)];
             for (int i = 0; i < logits.length; i++) {
-                logits[i] = random.nextInt(30); // with ties
+                logits[i] =
+                        round % 3 == 0
+                                ? random.nextInt(30) // with ties
+                                : (float) (5 * random.nextGaussian());
             }
             int top = random.nextInt(21);
             List<Integer> expected =
@@ -142,6 +153,12 @@ class SamplerTest {
                     chooseWithTop(logits, logits.length, parameters(1, 3, 0.5f, 0, 9), top).top();
             assertEquals(
                     expected, found.stream().map(TokenLogprob::token).toList(), "seed " + seed);
+            if (top > 0) {
+                assertEquals(
+                        expected.getFirst(),
+                        token(choose(logits, logits.length, SamplingParameters.GREEDY, 0)),
+                        "seed " + seed);
+            }
         }
     }
 
@@ -236,6 +253,12 @@ class SamplerTest {
         assertTrue(bySeed.size() > 10, () -> "seed does not matter: " + bySeed);
     }
 
+    private static void penalise(
+            float[] logits, TokenCounts counts, SamplingParameters parameters) {
+        MemorySegment memory = MemorySegment.ofArray(logits);
+        counts.penalise(memory, logits.length, parameters);
+    }
+
     @Test
     void penaltiesFollowTheirRules() {
         // Prompt: 0, 1. Output: 1, 2, 2.
@@ -247,7 +270,7 @@ class SamplerTest {
         counts.add(2, true);
         counts.add(2, true);
         float[] logits = {4, -1, 8, 8};
-        counts.penalise(logits, all);
+        penalise(logits, counts, all);
         assertEquals(
                 List.of(2f, -2f - 0.25f - 0.5f, 4f - 0.5f - 0.5f, 8f),
                 IntStream.range(0, 4).mapToObj(i -> logits[i]).toList());
@@ -276,7 +299,7 @@ class SamplerTest {
             counts.add(token, true);
         }
         float[] logits = new float[5000];
-        counts.penalise(logits, frequency);
+        penalise(logits, counts, frequency);
         for (int i = 0; i < 5000; i++) {
             assertEquals(-expected[i], logits[i], "token " + i + " (-Dseed=" + seed + ")");
         }

@@ -4,10 +4,12 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.atoll.attention.forward.StageTimes.Stage;
+import io.atoll.attention.moe.WorkerStatistics;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /// What a run of `atoll bench run` found out.
@@ -54,6 +56,27 @@ record BenchReport(
         }
     }
 
+    /// Where the time of the messages to one expert worker goes, on average of a message.
+    ///
+    /// @param roundTripNanos from sending until the reply is there
+    /// @param queueNanos of it that the message waited at the worker
+    /// @param computeNanos of it that the worker computed; the rest is the network, and waking threads
+    record MessageTime(
+            String worker, double roundTripNanos, double queueNanos, double computeNanos) {
+        /// Of what happened between two counts, oldest first; nothing if no message was answered.
+        static Optional<MessageTime> between(WorkerStatistics from, WorkerStatistics to) {
+            double messages = to.messages() - from.messages();
+            return messages == 0
+                    ? Optional.empty()
+                    : Optional.of(
+                            new MessageTime(
+                                    to.name(),
+                                    (to.roundTripNanos() - from.roundTripNanos()) / messages,
+                                    (to.queueNanos() - from.queueNanos()) / messages,
+                                    (to.computeNanos() - from.computeNanos()) / messages));
+        }
+    }
+
     /// One batch size and prompt length.
     ///
     /// @param batch sequences that ran together
@@ -64,6 +87,7 @@ record BenchReport(
     /// @param generationRate generated tokens a second, all sequences together
     /// @param weightBytes read a generated token: a step's dense weights and distinct experts, over its tokens
     /// @param stageNanos of a generation step
+    /// @param messages to each expert worker, while generating; empty without workers
     record Row(
             int batch,
             int promptTokens,
@@ -72,7 +96,8 @@ record BenchReport(
             Range promptRate,
             Range generationRate,
             double weightBytes,
-            Map<Stage, Double> stageNanos) {
+            Map<Stage, Double> stageNanos,
+            List<MessageTime> messages) {
         /// Bytes of weights a second while generating.
         double bytesPerSecond() {
             return weightBytes * generationRate.median();
@@ -172,6 +197,17 @@ record BenchReport(
                                         name(stage).replace('_', ' '),
                                         nanos / 1e6,
                                         100 * nanos / row.stepNanos())));
+        for (MessageTime time : row.messages) {
+            out.append(
+                    String.format(
+                            Locale.ROOT,
+                            "  a message to %s: %.0f us, of which it computed %.0f and had others"
+                                    + " before it %.0f%n",
+                            time.worker,
+                            time.roundTripNanos / 1e3,
+                            time.computeNanos / 1e3,
+                            time.queueNanos / 1e3));
+        }
     }
 
     private static String name(Stage stage) {
@@ -206,6 +242,14 @@ record BenchReport(
                     .put("share_of_read_speed", row.bytesPerSecond() / readBytesPerSecond.median());
             ObjectNode stages = one.putObject("step_nanos");
             row.stageNanos.forEach((stage, nanos) -> stages.put(name(stage), nanos));
+            for (MessageTime time : row.messages) {
+                one.withArray("worker_messages")
+                        .addObject()
+                        .put("worker", time.worker)
+                        .put("round_trip_nanos", time.roundTripNanos)
+                        .put("queue_nanos", time.queueNanos)
+                        .put("compute_nanos", time.computeNanos);
+            }
         }
         try {
             return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root);

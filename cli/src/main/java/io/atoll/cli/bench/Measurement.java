@@ -2,7 +2,9 @@ package io.atoll.cli.bench;
 
 import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.moe.RoutedExperts;
+import io.atoll.attention.moe.WorkerStatistics;
 import io.atoll.attention.step.LocalAttentionWorker;
+import io.atoll.cli.bench.BenchReport.MessageTime;
 import io.atoll.cli.bench.BenchReport.Range;
 import io.atoll.cli.bench.BenchReport.Row;
 import io.atoll.cli.process.AtollProcess;
@@ -284,6 +286,7 @@ final class Measurement {
         List<Double> prompt = new ArrayList<>();
         List<Double> generation = new ArrayList<>();
         Map<Stage, Double> stages = new EnumMap<>(Stage.class);
+        List<WorkerStatistics> before = traffic.statistics();
         double expertBytes = 0;
         long start = System.nanoTime();
         while (prompt.size() < plan.repeat
@@ -316,7 +319,18 @@ final class Measurement {
                 range(prompt),
                 range(generation),
                 stepBytes / one.batch,
-                stages);
+                stages,
+                messageTimes(before, traffic.statistics()));
+    }
+
+    /// Prompts are in it, too: a few messages of many.
+    private static List<MessageTime> messageTimes(
+            List<WorkerStatistics> before, List<WorkerStatistics> after) {
+        List<MessageTime> times = new ArrayList<>();
+        for (int i = 0; i < after.size(); i++) {
+            MessageTime.between(before.get(i), after.get(i)).ifPresent(times::add);
+        }
+        return times;
     }
 
     private static Range range(List<Double> values) {

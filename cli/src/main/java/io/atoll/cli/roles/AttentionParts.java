@@ -18,6 +18,7 @@ import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.grammar.ConstraintCache;
 import io.atoll.proto.wire.RowFormat;
 import java.util.List;
 import java.util.Optional;
@@ -36,6 +37,7 @@ public final class AttentionParts implements AutoCloseable {
     private AttentionParts(
             ModelDirectory model,
             int vocabularySize,
+            Optional<ConstraintCache> constraints,
             ClusterFile file,
             Optional<String> kernelLabel,
             boolean local,
@@ -67,6 +69,7 @@ public final class AttentionParts implements AutoCloseable {
                                     weights.textWeights(),
                                     modelDigest,
                                     vocabularySize,
+                                    constraints,
                                     experts,
                                     kernels,
                                     pool,
@@ -84,19 +87,41 @@ public final class AttentionParts implements AutoCloseable {
     /// With every expert in this process.
     ///
     /// @param vocabularySize tokens of the model's tokenizer
+    /// @param constraints over its vocabulary
     static AttentionParts withLocalExperts(
-            ModelDirectory model, int vocabularySize, ClusterFile file, Optional<String> kernels) {
+            ModelDirectory model,
+            int vocabularySize,
+            ConstraintCache constraints,
+            ClusterFile file,
+            Optional<String> kernels) {
         return new AttentionParts(
-                model, vocabularySize, file, kernels, true, UnaryOperator.identity());
+                model,
+                vocabularySize,
+                Optional.of(constraints),
+                file,
+                kernels,
+                true,
+                UnaryOperator.identity());
     }
 
     /// With the expert workers of the cluster file.
     ///
     /// @param vocabularySize tokens of the model's tokenizer
+    /// @param constraints over its vocabulary
     static AttentionParts withRemoteExperts(
-            ModelDirectory model, int vocabularySize, ClusterFile file, Optional<String> kernels) {
+            ModelDirectory model,
+            int vocabularySize,
+            ConstraintCache constraints,
+            ClusterFile file,
+            Optional<String> kernels) {
         return new AttentionParts(
-                model, vocabularySize, file, kernels, false, UnaryOperator.identity());
+                model,
+                vocabularySize,
+                Optional.of(constraints),
+                file,
+                kernels,
+                false,
+                UnaryOperator.identity());
     }
 
     /// With the expert workers of the cluster file, or every expert in this process if it names none.
@@ -110,7 +135,13 @@ public final class AttentionParts implements AutoCloseable {
             Optional<String> kernels,
             UnaryOperator<RoutedExperts> around) {
         return new AttentionParts(
-                model, vocabularySize, file, kernels, file.expertWorkers().isEmpty(), around);
+                model,
+                vocabularySize,
+                Optional.empty(),
+                file,
+                kernels,
+                file.expertWorkers().isEmpty(),
+                around);
     }
 
     public LocalAttentionWorker worker() {

@@ -4,6 +4,7 @@ import io.atoll.attention.step.AttentionServer;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.HostPort;
 import io.atoll.model.ModelDirectory;
+import io.atoll.model.grammar.ConstraintCache;
 import io.atoll.model.tokenizer.Tokenizer;
 import io.grpc.InsecureServerCredentials;
 import java.net.InetSocketAddress;
@@ -41,9 +42,14 @@ public final class AttentionWorkerCommand implements Callable<Integer> {
         }
         System.out.print(file.toYaml());
         try (ModelDirectory model = ModelDirectory.open(options.model(file));
+                Tokenizer tokenizer = model.tokenizer();
                 AttentionParts parts =
                         AttentionParts.withRemoteExperts(
-                                model, vocabularySize(model), file, options.kernels(file));
+                                model,
+                                tokenizer.size(),
+                                new ConstraintCache(tokenizer, model.generationConfig()),
+                                file,
+                                options.kernels(file));
                 AttentionServer server =
                         new AttentionServer(
                                 new InetSocketAddress(address.host(), address.port()),
@@ -58,12 +64,5 @@ public final class AttentionWorkerCommand implements Callable<Integer> {
                     server);
         }
         return 0;
-    }
-
-    /// The tokenizer itself is the coordinator's business.
-    private static int vocabularySize(ModelDirectory model) {
-        try (Tokenizer tokenizer = model.tokenizer()) {
-            return tokenizer.size();
-        }
     }
 }

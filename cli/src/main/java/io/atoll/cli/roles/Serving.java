@@ -14,6 +14,7 @@ import io.atoll.coordinator.http.HttpSettings;
 import io.atoll.coordinator.sequence.ServedModel;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.chat.ChatTemplate;
+import io.atoll.model.grammar.ConstraintCache;
 import io.atoll.model.tokenizer.Tokenizer;
 import io.grpc.InsecureChannelCredentials;
 import java.io.IOException;
@@ -41,7 +42,9 @@ public final class Serving implements AutoCloseable {
             CoordinatorSection section = file.coordinator();
             modelName = section.modelName().orElseGet(model::name);
             Tokenizer tokenizer = opened.add(model.tokenizer());
-            worker = attentionWorker(model, tokenizer.size(), file, kernels, localExperts);
+            ConstraintCache constraints = new ConstraintCache(tokenizer, model.generationConfig());
+            constraints.warmUp();
+            worker = attentionWorker(model, tokenizer, constraints, file, kernels, localExperts);
             coordinator =
                     opened.add(
                             new Coordinator(
@@ -51,7 +54,8 @@ public final class Serving implements AutoCloseable {
                                             modelName,
                                             tokenizer,
                                             ChatTemplate.compile(model.chatTemplate()),
-                                            model.generationConfig())));
+                                            model.generationConfig(),
+                                            constraints)));
             coordinator.start();
             scheme = section.tls().isPresent() ? "https" : "http";
             address = new HostPort(section.listen().host(), coordinator.port());
@@ -83,13 +87,16 @@ public final class Serving implements AutoCloseable {
 
     private AttentionWorker attentionWorker(
             ModelDirectory model,
-            int vocabularySize,
+            Tokenizer tokenizer,
+            ConstraintCache constraints,
             ClusterFile file,
             Optional<String> kernels,
             boolean localExperts)
             throws IOException {
         if (localExperts) {
-            return opened.add(AttentionParts.withLocalExperts(model, vocabularySize, file, kernels))
+            return opened.add(
+                            AttentionParts.withLocalExperts(
+                                    model, tokenizer.size(), constraints, file, kernels))
                     .worker();
         }
         Optional<HostPort> remote = file.coordinator().attentionWorker();
@@ -103,7 +110,9 @@ public final class Serving implements AutoCloseable {
                             "coordinator",
                             ATTENTION_CALL_TIMEOUT));
         }
-        return opened.add(AttentionParts.withRemoteExperts(model, vocabularySize, file, kernels))
+        return opened.add(
+                        AttentionParts.withRemoteExperts(
+                                model, tokenizer.size(), constraints, file, kernels))
                 .worker();
     }
 
@@ -123,7 +132,8 @@ public final class Serving implements AutoCloseable {
                         section.maxQueueTime(),
                         section.requestTimeout(),
                         http.readTimeout(),
-                        http.writeTimeout()),
+                        http.writeTimeout(),
+                        http.heartbeat()),
                 new GateSettings(
                         section.apiKeys(),
                         section.tls().map(tls -> new TlsFiles(tls.certificate(), tls.key())),

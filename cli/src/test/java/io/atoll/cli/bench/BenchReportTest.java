@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.atoll.attention.forward.StageTimes.Stage;
+import io.atoll.cli.bench.BenchReport.MessageTime;
 import io.atoll.cli.bench.BenchReport.Range;
 import io.atoll.cli.bench.BenchReport.Row;
 import java.io.IOException;
@@ -40,7 +41,8 @@ class BenchReportTest {
                                     Range.of(100, 300, 200),
                                     Range.of(30, 30),
                                     2e8,
-                                    Map.of(Stage.HEAD, 3e6, Stage.ROUTER, 1e6))));
+                                    Map.of(Stage.HEAD, 3e6, Stage.ROUTER, 1e6),
+                                    List.of(new MessageTime("w2", 90e3, 5e3, 60e3)))));
 
     @Test
     void jsonHasEveryNumberWithItsUnit() throws IOException {
@@ -59,6 +61,8 @@ class BenchReportTest {
         assertEquals(6e9, row.at("/weight_bytes_per_second").doubleValue());
         assertEquals(0.5, row.at("/share_of_read_speed").doubleValue());
         assertEquals(3e6, row.at("/step_nanos/head").doubleValue());
+        assertEquals("w2", row.at("/worker_messages/0/worker").textValue());
+        assertEquals(90e3, row.at("/worker_messages/0/round_trip_nanos").doubleValue());
     }
 
     @Test
@@ -76,5 +80,6 @@ class BenchReportTest {
         String text = REPORT.text(true);
         assertTrue(text.contains("A generation step at batch 4 after 32 tokens: 4.00 ms"), text);
         assertTrue(text.contains("3.000 ms  75.0 %"), text);
+        assertTrue(text.contains("a message to w2: 90 us, of which it computed 60"), text);
     }
 }

@@ -338,8 +338,8 @@ public final class Engine implements AutoCloseable {
     private Event run(StepPlan plan) {
         try {
             return switch (worker.step(plan)) {
-                case StepOutcome.Completed(List<StepOutcome.Sampled> sampled) ->
-                        new Event.StepCompleted(deliver(plan, sampled));
+                case StepOutcome.Completed completed ->
+                        new Event.StepCompleted(deliver(plan, completed));
                 case StepOutcome.Failed(Failure failure) -> {
                     log.warn(
                             "step failed: step={} sequences={} rows={} {}",
@@ -358,11 +358,17 @@ public final class Engine implements AutoCloseable {
     }
 
     /// Gives each sequence its token and finds those that go on.
-    private Map<Long, Integer> deliver(StepPlan plan, List<StepOutcome.Sampled> sampled) {
-        requireAnswers(plan, sampled);
+    private Map<Long, Integer> deliver(StepPlan plan, StepOutcome.Completed completed) {
+        requireAnswers(plan, completed);
+        completed
+                .failed()
+                .forEach(
+                        (id, failure) ->
+                                Optional.ofNullable(live.get(id))
+                                        .ifPresent(sequence -> sequence.fail(failure)));
         long nowNanos = System.nanoTime();
         Map<Long, Integer> nextTokens = new HashMap<>();
-        for (StepOutcome.Sampled one : sampled) {
+        for (StepOutcome.Sampled one : completed.sampled()) {
             Sequence sequence = live.get(one.sequenceId());
             if (sequence == null) {
                 continue; // cancelled meanwhile
@@ -375,14 +381,15 @@ public final class Engine implements AutoCloseable {
         return nextTokens;
     }
 
-    private static void requireAnswers(StepPlan plan, List<StepOutcome.Sampled> sampled) {
+    private static void requireAnswers(StepPlan plan, StepOutcome.Completed completed) {
         Set<Long> asked = new HashSet<>();
         for (StepPlan.SequenceRows rows : plan.sequences()) {
             if (rows.sample()) {
                 asked.add(rows.sequenceId());
             }
         }
-        for (StepOutcome.Sampled one : sampled) {
+        asked.removeAll(completed.failed().keySet());
+        for (StepOutcome.Sampled one : completed.sampled()) {
             if (!asked.remove(one.sequenceId())) {
                 throw new IllegalStateException(
                         "step " + plan.stepId() + " has an unasked token: " + one);

@@ -4,6 +4,7 @@ import io.atoll.coordinator.sequence.EventSink;
 import io.atoll.coordinator.sequence.GenerationEvent;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.locks.Condition;
@@ -89,6 +90,22 @@ public final class GenerationStream implements EventSink, AutoCloseable {
             onAbandoned.run();
         }
         return next;
+    }
+
+    /// Waits until [#next] would return without waiting, but no longer than this.
+    ///
+    /// @return whether it would
+    public boolean awaitReady(Duration patience) throws InterruptedException {
+        lock.lockInterruptibly();
+        try {
+            long left = Math.min(patience.toNanos(), deadlineNanos - System.nanoTime());
+            while (events.isEmpty() && left > 0) {
+                left = changed.awaitNanos(left);
+            }
+            return !events.isEmpty() || deadlineNanos - System.nanoTime() <= 0;
+        } finally {
+            lock.unlock();
+        }
     }
 
     /// Whether [#next] would return without waiting.

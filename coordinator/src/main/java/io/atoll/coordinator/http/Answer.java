@@ -5,11 +5,15 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.atoll.coordinator.sequence.FinishReason;
 import io.atoll.coordinator.sequence.GenerationEvent;
 import io.atoll.coordinator.sequence.GenerationStats;
+import io.atoll.proto.Failure;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
-/// Writes one answer as JSON, whole or in chunks. The subclasses are the two endpoints' shapes.
-abstract class Answer {
+/// Writes one answer as OpenAI's completions have it. The subclasses are the two endpoints' shapes.
+abstract class Answer implements AnswerWriter {
+    private static final String DONE = "data: [DONE]\n\n";
+
     /// What every object of an answer says about it.
     ///
     /// @param id names the answer
@@ -21,10 +25,12 @@ abstract class Answer {
     private final Json json;
     private final Header header;
     private final boolean includeUsage;
+    private final Errors errors;
 
     /// @param includeUsage whether chunks mention the usage that the last one carries
     Answer(Json json, Header header, boolean includeUsage) {
         this.json = json;
+        this.errors = new Errors(json, Errors.Style.OPENAI);
         this.header = header;
         this.includeUsage = includeUsage;
     }
@@ -45,10 +51,8 @@ abstract class Answer {
     /// The `object` of a whole answer.
     abstract String wholeKind();
 
-    /// The whole answer.
-    ///
-    /// @param ends how each choice ended, in the order of `texts`
-    final ObjectNode whole(List<ChoiceText> texts, List<GenerationEvent.Finished> ends) {
+    @Override
+    public final ObjectNode whole(List<ChoiceText> texts, List<GenerationEvent.Finished> ends) {
         ObjectNode whole = envelope(wholeKind());
         ArrayNode choices = whole.putArray("choices");
         for (int i = 0; i < texts.size(); i++) {
@@ -58,16 +62,48 @@ abstract class Answer {
         return whole;
     }
 
+    @Override
+    public final String begin(int choice) {
+        return firstChunk(choice).map(this::event).orElse("");
+    }
+
+    @Override
+    public final String output(int choice, GenerationEvent.Output output) {
+        return chunks(choice, output).stream().map(this::event).collect(Collectors.joining());
+    }
+
+    @Override
+    public final String end(int choice, GenerationEvent.Finished finished) {
+        return event(lastChunk(choice, finished.reason()));
+    }
+
+    @Override
+    public final String complete(List<GenerationEvent.Finished> ends) {
+        return includeUsage ? event(usageChunk(ends)) + DONE : DONE;
+    }
+
+    /// An error in the place of `[DONE]`.
+    @Override
+    public final String failed(Failure failure) {
+        return "data: " + errors.body(failure, Optional.empty()) + "\n\n";
+    }
+
+    /// A comment: clients ignore it.
+    @Override
+    public final String heartbeat() {
+        return ": waiting\n\n";
+    }
+
+    private String event(ObjectNode chunk) {
+        return "data: " + json.write(chunk) + "\n\n";
+    }
+
     /// The chunk with the token counts, after the last one.
-    final ObjectNode usageChunk(List<GenerationEvent.Finished> ends) {
+    private ObjectNode usageChunk(List<GenerationEvent.Finished> ends) {
         ObjectNode chunk = envelope(chunkKind());
         chunk.putArray("choices");
         chunk.set("usage", usage(ends));
         return chunk;
-    }
-
-    final boolean includeUsage() {
-        return includeUsage;
     }
 
     final Json json() {

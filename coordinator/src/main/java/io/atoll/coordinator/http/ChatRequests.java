@@ -38,6 +38,22 @@ final class ChatRequests implements GenerationService.Preparation {
 
     @Override
     public Prepared prepare(JsonFields body) {
+        return prepare(
+                body,
+                (common, _, logprobs) ->
+                        new ChatAnswer(
+                                json, headers.next("chatcmpl-"), common.includeUsage(), logprobs));
+    }
+
+    /// What writes the answer to a request that was understood.
+    interface Writing {
+        /// @param prompt its tokens
+        /// @param logprobs writes them, if the request wants them
+        AnswerWriter writer(CommonParameters common, int[] prompt, Optional<LogprobsJson> logprobs);
+    }
+
+    /// Reads a request that may have come in another shape.
+    Prepared prepare(JsonFields body, Writing writing) {
         CommonParameters common = CommonParameters.read(body, limits, model);
         OptionalInt topLogprobs = topLogprobs(body);
         ToolFields tools = ToolFields.read(body, json);
@@ -55,12 +71,16 @@ final class ChatRequests implements GenerationService.Preparation {
                         outputTokens,
                         format,
                         topLogprobs,
+                        StructuredOutput.constraint(
+                                form(body, tools),
+                                model,
+                                chat.opensThinking(),
+                                ThinkingFields.budget(body)),
                         Priority.of(body));
-        Answer answer =
-                new ChatAnswer(
-                        json,
-                        headers.next("chatcmpl-"),
-                        common.includeUsage(),
+        AnswerWriter answer =
+                writing.writer(
+                        common,
+                        prompt,
                         topLogprobs.isPresent()
                                 ? Optional.of(new LogprobsJson(json, model.tokenizer()))
                                 : Optional.empty());
@@ -75,6 +95,22 @@ final class ChatRequests implements GenerationService.Preparation {
             throw RequestException.invalid("top_logprobs", "needs logprobs to be true");
         }
         return wanted ? OptionalInt.of(top.orElse(0)) : OptionalInt.empty();
+    }
+
+    /// What the answer has to be: a call, if one is forced, or what `response_format` says.
+    private Optional<StructuredOutput> form(JsonFields body, ToolFields tools) {
+        Optional<StructuredOutput> format = StructuredOutput.read(body, json);
+        if (format.isPresent() && tools.offered().isPresent()) {
+            throw RequestException.invalid(
+                    format.get().field(),
+                    "cannot be combined with tools yet, unless tool_choice is none");
+        }
+        return tools.forced().or(() -> format);
+    }
+
+    /// The prompt that a request's messages, tools and template options make.
+    RenderedChat render(JsonFields body) {
+        return render(body, ToolFields.read(body, json));
     }
 
     private RenderedChat render(JsonFields body, ToolFields tools) {

@@ -3,11 +3,14 @@ package io.atoll.coordinator.http;
 import io.atoll.coordinator.engine.GenerationStream;
 import io.atoll.coordinator.sequence.GenerationEvent;
 import io.atoll.coordinator.sequence.GenerationRequest;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 /// The events of an answer's choices, in the order they come. Each choice is a request of its own to the engine.
@@ -66,6 +69,14 @@ final class ChoiceEvents implements AutoCloseable {
     /// Waits for the next event. It comes in bounded time, as every choice ends at the request's deadline.
     Next next() throws InterruptedException {
         return streams.size() == 1 ? new Next(0, streams.getFirst().next()) : merged.take();
+    }
+
+    /// The next event, or none if none has come after this time.
+    Optional<Next> next(Duration patience) throws InterruptedException {
+        if (streams.size() == 1) {
+            return streams.getFirst().awaitReady(patience) ? Optional.of(next()) : Optional.empty();
+        }
+        return Optional.ofNullable(merged.poll(patience.toNanos(), TimeUnit.NANOSECONDS));
     }
 
     /// Whether [#next] would return without waiting.

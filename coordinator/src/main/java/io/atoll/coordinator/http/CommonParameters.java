@@ -1,6 +1,7 @@
 package io.atoll.coordinator.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.atoll.attention.step.OutputConstraint;
 import io.atoll.attention.step.SamplingParameters;
 import io.atoll.coordinator.sequence.GenerationRequest;
 import io.atoll.coordinator.sequence.OutputFormat;
@@ -12,6 +13,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
@@ -49,7 +51,6 @@ record CommonParameters(
                     "guided_regex",
                     "guided_choice",
                     "guided_grammar",
-                    "structured_outputs",
                     "stop_token_ids",
                     "min_tokens",
                     "prompt_logprobs",
@@ -58,12 +59,7 @@ record CommonParameters(
     /// @param limits what may be asked for
     /// @param model the served model: another one is refused, and its defaults hold where the request says nothing
     static CommonParameters read(JsonFields body, RequestLimits limits, ServedModel model) {
-        body.string("model")
-                .filter(name -> !name.equals(model.name()))
-                .ifPresent(
-                        name -> {
-                            throw modelNotFound(name, model.name());
-                        });
+        checkModel(body, model);
         refuseUnsupported(body);
         checkIgnored(body);
         boolean stream = body.bool("stream", false);
@@ -78,6 +74,16 @@ record CommonParameters(
                 includeUsage);
     }
 
+    /// Refuses requests for another model than the served one.
+    static void checkModel(JsonFields body, ServedModel model) {
+        body.string("model")
+                .filter(name -> !name.equals(model.name()))
+                .ifPresent(
+                        name -> {
+                            throw modelNotFound(name, model.name());
+                        });
+    }
+
     /// How the tokens of each choice are chosen: all but the first with a seed of their own.
     List<SamplingParameters> samplings() {
         List<SamplingParameters> all = new ArrayList<>(choices);
@@ -89,7 +95,7 @@ record CommonParameters(
 
     /// One request for each choice.
     ///
-    /// @param priority see [GenerationRequest]
+    /// @param constraint see [GenerationRequest], as is `priority`
     List<GenerationRequest> requests(
             ServedModel model,
             HttpSettings settings,
@@ -97,6 +103,7 @@ record CommonParameters(
             int outputTokens,
             OutputFormat format,
             OptionalInt topLogprobs,
+            Optional<OutputConstraint> constraint,
             int priority) {
         int[] checkpoints = model.checkpoints(prompt);
         List<GenerationRequest> requests = new ArrayList<>();
@@ -111,6 +118,7 @@ record CommonParameters(
                             stopStrings,
                             format,
                             topLogprobs,
+                            constraint,
                             priority,
                             settings.maxQueueTime(),
                             settings.requestTimeout()));
@@ -143,20 +151,11 @@ record CommonParameters(
                         wanted -> {
                             throw RequestException.unsupported("modalities");
                         });
-        body.object("response_format").ifPresent(CommonParameters::refuseAllButText);
     }
 
     private static void refuseMoreThanOne(JsonFields body, String field) {
         if (body.integer(field, 1, Integer.MAX_VALUE).orElse(1) != 1) {
             throw RequestException.invalid(field, "above 1 is not supported yet");
-        }
-    }
-
-    private static void refuseAllButText(JsonFields format) {
-        String type = format.requiredString("type");
-        if (!type.equals("text")) {
-            throw RequestException.invalid(
-                    format.path("type"), "other than text is not supported yet: " + type);
         }
     }
 

@@ -50,6 +50,11 @@ final class CompletionRequests implements GenerationService.Preparation {
                         outputTokens,
                         OutputFormat.PLAIN,
                         topLogprobs,
+                        StructuredOutput.constraint(
+                                StructuredOutput.read(body, json),
+                                model,
+                                false,
+                                OptionalInt.empty()),
                         Priority.of(body));
         Answer answer =
                 new TextAnswer(
@@ -76,7 +81,7 @@ final class CompletionRequests implements GenerationService.Preparation {
             throw RequestException.invalid("prompt", "must not be empty");
         }
         if (elements.getFirst().value().isNumber()) {
-            return tokens(elements);
+            return JsonFields.tokens(elements, model.tokenizer());
         }
         if (elements.size() > 1 || elements.getFirst().value().isArray()) {
             throw RequestException.invalid("prompt", "of several texts is not supported yet");
@@ -88,20 +93,6 @@ final class CompletionRequests implements GenerationService.Preparation {
         int[] tokens = model.tokenizer().encode(text);
         if (tokens.length == 0) {
             throw RequestException.invalid("prompt", "must not be empty");
-        }
-        return tokens;
-    }
-
-    private int[] tokens(List<Element> elements) {
-        int[] tokens = new int[elements.size()];
-        for (int i = 0; i < tokens.length; i++) {
-            Element element = elements.get(i);
-            int token = JsonFields.integer(element.value(), element.path(), 0, Integer.MAX_VALUE);
-            if (!model.tokenizer().isToken(token)) {
-                throw RequestException.invalid(
-                        element.path(), "is no token of the model: " + token);
-            }
-            tokens[i] = token;
         }
         return tokens;
     }

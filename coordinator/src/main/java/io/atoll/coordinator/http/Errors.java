@@ -17,19 +17,35 @@ import java.util.UUID;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// What a failure looks like to a client: OpenAI's error object, with the status of the one error table.
+/// What a failure looks like to a client: an error object in the shape of its API, with the status of the one error table.
 final class Errors {
+    /// Whose shape.
+    enum Style {
+        /// `{"error": {"message", "type", "param", "code"}}`
+        OPENAI,
+        /// `{"type": "error", "error": {"type", "message"}}`
+        ANTHROPIC
+    }
+
     private static final Logger log = LoggerFactory.getLogger(Errors.class);
 
     private final Json json;
+    private final Style style;
 
-    Errors(Json json) {
+    Errors(Json json, Style style) {
         this.json = json;
+        this.style = style;
     }
 
-    /// `{"error": {"message", "type", "param", "code"}}`
     String body(Failure failure, Optional<String> param) {
         ObjectNode root = json.object();
+        if (style == Style.ANTHROPIC) {
+            root.put("type", "error")
+                    .putObject("error")
+                    .put("type", anthropicType(failure.code()))
+                    .put("message", failure.message());
+            return json.write(root);
+        }
         root.putObject("error")
                 .put("message", failure.message())
                 .put("type", type(failure.code()))
@@ -84,6 +100,19 @@ final class Errors {
             case USER -> "invalid_request_error";
             case OVERLOAD -> "overloaded_error";
             case INTERNAL -> "server_error";
+        };
+    }
+
+    private static String anthropicType(ErrorCode code) {
+        return switch (code.httpStatus()) {
+            case 401 -> "authentication_error";
+            case 403 -> "permission_error";
+            case 404 -> "not_found_error";
+            case 413 -> "request_too_large";
+            case 429 -> "rate_limit_error";
+            case 503 -> "overloaded_error";
+            case 504 -> "timeout_error";
+            default -> code.kind() == ErrorCode.Kind.USER ? "invalid_request_error" : "api_error";
         };
     }
 

@@ -1,24 +1,15 @@
 package io.atoll.coordinator.http;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.linecorp.armeria.common.AggregatedHttpRequest;
-import com.linecorp.armeria.common.ContentTooLargeException;
 import com.linecorp.armeria.common.HttpData;
 import com.linecorp.armeria.common.HttpHeaderNames;
-import com.linecorp.armeria.common.HttpMethod;
-import com.linecorp.armeria.common.HttpRequest;
-import com.linecorp.armeria.common.HttpResponse;
 import com.linecorp.armeria.common.HttpResponseWriter;
 import com.linecorp.armeria.common.HttpStatus;
 import com.linecorp.armeria.common.MediaType;
 import com.linecorp.armeria.common.ResponseHeaders;
-import com.linecorp.armeria.common.util.Exceptions;
-import com.linecorp.armeria.server.HttpService;
-import com.linecorp.armeria.server.ServiceRequestContext;
 import io.atoll.coordinator.engine.Engine;
 import io.atoll.coordinator.sequence.GenerationEvent;
 import io.atoll.coordinator.sequence.GenerationRequest;
-import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -30,29 +21,26 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /// Answers one kind of completion: reads the request, has it generated, and writes the answer whole or as server-sent events.
 ///
-/// The event loop only collects the body. The rest is plain blocking code on a thread of the request's own: it waits for the
-/// next event, and for the client to take what was written before it writes more.
-final class GenerationService implements HttpService {
+/// Its thread waits for the next event, and for the client to take what was written before it writes more. A stream that has begun
+/// and is silent gets a sign of life now and then.
+final class GenerationService implements JsonService.Handler {
     /// A request body understood.
     ///
     /// @param requests what to generate, one for each choice
     /// @param answer how to write it
     /// @param stream whether to write it in pieces
-    record Prepared(List<GenerationRequest> requests, Answer answer, boolean stream) {}
+    record Prepared(List<GenerationRequest> requests, AnswerWriter answer, boolean stream) {}
 
     /// Reads a request body: parses, renders, tokenises. Refuses with a [RequestException].
     interface Preparation {
         Prepared prepare(JsonFields body);
     }
 
-    private static final Failure STOPPING =
-            new Failure(ErrorCode.NOT_READY, "the coordinator is stopping");
     private static final ResponseHeaders EVENT_STREAM =
             ResponseHeaders.builder(HttpStatus.OK)
                     .contentType(MediaType.EVENT_STREAM.withCharset(StandardCharsets.UTF_8))
@@ -83,106 +71,23 @@ final class GenerationService implements HttpService {
     }
 
     @Override
-    public HttpResponse serve(ServiceRequestContext context, HttpRequest request) {
-        requireMethod(request, HttpMethod.POST);
-        requireJson(request);
-        HttpResponseWriter out = HttpResponse.streaming();
-        context.setRequestTimeout(settings.readTimeout()); // for the body
-        var _ =
-                request.aggregate()
-                        .handle(
-                                (body, problem) -> {
-                                    if (problem != null) {
-                                        refuseBody(problem, out);
-                                    } else {
-                                        context.clearRequestTimeout(); // the deadline takes over
-                                        begin(Caller.of(context), body, out);
-                                    }
-                                    return null;
-                                });
-        return out;
-    }
-
-    static void requireMethod(HttpRequest request, HttpMethod method) {
-        if (request.method() != method) {
-            throw RequestException.of(
-                    ErrorCode.METHOD_NOT_ALLOWED,
-                    "only " + method + " is allowed here, not " + request.method());
-        }
-    }
-
-    private static void requireJson(HttpRequest request) {
-        MediaType type = request.contentType();
-        if (type == null || !type.isJson()) {
-            throw RequestException.of(
-                    ErrorCode.UNSUPPORTED_MEDIA_TYPE,
-                    "the content type must be application/json: " + (type == null ? "none" : type));
-        }
-    }
-
-    private void refuseBody(Throwable problem, HttpResponseWriter out) {
-        if (Exceptions.peel(problem) instanceof ContentTooLargeException) {
-            Failure tooLarge =
-                    new Failure(
-                            ErrorCode.BODY_TOO_LARGE,
-                            "the body is larger than " + settings.maxBodyBytes() + " bytes");
-            out.close(errors.response(tooLarge));
-        } else {
-            out.close(problem); // the client went away, or took too long: nobody reads an answer
-        }
-    }
-
-    private void begin(Caller caller, AggregatedHttpRequest http, HttpResponseWriter out) {
-        try {
-            threads.execute(() -> answer(caller, http, out));
-        } catch (RejectedExecutionException e) {
-            out.close(errors.response(STOPPING));
-        }
-    }
-
-    private void answer(Caller caller, AggregatedHttpRequest http, HttpResponseWriter out) {
-        try {
-            Prepared prepared = preparation.prepare(json.body(http.content().array()));
-            try (ChoiceEvents events =
-                    new ChoiceEvents(
-                            request -> caller.submit(engine, request),
-                            prepared.requests(),
-                            threads)) {
-                // A client that goes away ends its request.
-                var _ = out.whenComplete().whenComplete((_, _) -> events.cancel());
-                if (prepared.stream()) {
-                    writeStream(events, prepared.answer(), out);
-                } else {
-                    writeWhole(events, prepared.answer(), out);
-                }
+    public void answer(Caller caller, JsonFields body, HttpResponseWriter out)
+            throws InterruptedException {
+        Prepared prepared = preparation.prepare(body);
+        try (ChoiceEvents events =
+                new ChoiceEvents(
+                        request -> caller.submit(engine, request), prepared.requests(), threads)) {
+            // A client that goes away ends its request.
+            var _ = out.whenComplete().whenComplete((_, _) -> events.cancel());
+            if (prepared.stream()) {
+                writeStream(events, prepared.answer(), out);
+            } else {
+                writeWhole(events, prepared.answer(), out);
             }
-        } catch (RequestException refusal) {
-            out.close(errors.response(refusal));
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt(); // the server is stopping
-            out.close(e);
-        } catch (RejectedExecutionException e) {
-            out.close(errors.response(STOPPING)); // no threads for the choices any more
-        } catch (RuntimeException bug) {
-            out.close(errors.response(errors.bug(bug)));
-        }
-        awaitSent(out);
-    }
-
-    /// An answer is under way until its last byte is with the socket, so that a stop does not cut it.
-    private void awaitSent(HttpResponseWriter out) {
-        try {
-            out.whenComplete().get(settings.writeTimeout().toNanos(), TimeUnit.NANOSECONDS);
-        } catch (ExecutionException e) {
-            return; // the client went away
-        } catch (TimeoutException e) {
-            out.abort(e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
         }
     }
 
-    private void writeWhole(ChoiceEvents events, Answer answer, HttpResponseWriter out)
+    private void writeWhole(ChoiceEvents events, AnswerWriter answer, HttpResponseWriter out)
             throws InterruptedException {
         List<ChoiceText> texts = new ArrayList<>();
         for (int i = 0; i < events.size(); i++) {
@@ -205,7 +110,7 @@ final class GenerationService implements HttpService {
         out.close(HttpApi.ok(json.write(whole)));
     }
 
-    private void writeStream(ChoiceEvents events, Answer answer, HttpResponseWriter out)
+    private void writeStream(ChoiceEvents events, AnswerWriter answer, HttpResponseWriter out)
             throws InterruptedException {
         ChoiceEvents.Next first = events.next();
         if (first.event() instanceof GenerationEvent.Failed(Failure failure)) {
@@ -218,14 +123,17 @@ final class GenerationService implements HttpService {
         try {
             writeEvents(first, events, answer, out);
         } catch (RuntimeException bug) { // too late for a status
-            if (out.tryWrite(HttpData.ofUtf8(errorEvent(errors.bug(bug))))) {
+            if (out.tryWrite(HttpData.ofUtf8(answer.failed(errors.bug(bug))))) {
                 out.close();
             }
         }
     }
 
     private void writeEvents(
-            ChoiceEvents.Next first, ChoiceEvents events, Answer answer, HttpResponseWriter out)
+            ChoiceEvents.Next first,
+            ChoiceEvents events,
+            AnswerWriter answer,
+            HttpResponseWriter out)
             throws InterruptedException {
         StringBuilder pending = new StringBuilder();
         Set<Integer> begun = new HashSet<>();
@@ -234,18 +142,15 @@ final class GenerationService implements HttpService {
         while (true) {
             boolean failed = next.event() instanceof GenerationEvent.Failed;
             if (!failed && begun.add(next.choice())) {
-                answer.firstChunk(next.choice()).ifPresent(chunk -> append(pending, chunk));
+                pending.append(answer.begin(next.choice()));
             }
-            append(pending, next, answer);
+            pending.append(events(next, answer));
             if (next.event() instanceof GenerationEvent.Finished finished) {
                 ends.put(next.choice(), finished);
             }
             boolean complete = ends.size() == events.size();
             if (complete) {
-                if (answer.includeUsage()) {
-                    append(pending, answer.usageChunk(List.copyOf(ends.values())));
-                }
-                pending.append("data: [DONE]\n\n");
+                pending.append(answer.complete(List.copyOf(ends.values())));
             }
             // What has come meanwhile goes out in one write.
             boolean last = failed || complete;
@@ -255,28 +160,26 @@ final class GenerationService implements HttpService {
                     return;
                 }
             }
-            next = events.next();
+            Optional<ChoiceEvents.Next> come = events.next(settings.heartbeat());
+            while (come.isEmpty()) {
+                pending.append(answer.heartbeat());
+                if (!write(pending, out)) {
+                    out.close();
+                    return;
+                }
+                come = events.next(settings.heartbeat());
+            }
+            next = come.get();
         }
     }
 
-    private void append(StringBuilder pending, ChoiceEvents.Next next, Answer answer) {
-        switch (next.event()) {
-            case GenerationEvent.Started() -> {}
-            case GenerationEvent.Output output ->
-                    answer.chunks(next.choice(), output).forEach(chunk -> append(pending, chunk));
-            case GenerationEvent.Finished finished ->
-                    append(pending, answer.lastChunk(next.choice(), finished.reason()));
-            case GenerationEvent.Failed(Failure failure) -> pending.append(errorEvent(failure));
-        }
-    }
-
-    /// The end of a stream that fails: an error in the place of `[DONE]`.
-    private String errorEvent(Failure failure) {
-        return "data: " + errors.body(failure, Optional.empty()) + "\n\n";
-    }
-
-    private void append(StringBuilder pending, ObjectNode chunk) {
-        pending.append("data: ").append(json.write(chunk)).append("\n\n");
+    private static String events(ChoiceEvents.Next next, AnswerWriter answer) {
+        return switch (next.event()) {
+            case GenerationEvent.Started() -> "";
+            case GenerationEvent.Output output -> answer.output(next.choice(), output);
+            case GenerationEvent.Finished finished -> answer.end(next.choice(), finished);
+            case GenerationEvent.Failed(Failure failure) -> answer.failed(failure);
+        };
     }
 
     /// Writes and waits until the client has room for more.

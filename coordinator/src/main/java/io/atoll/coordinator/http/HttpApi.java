@@ -47,6 +47,7 @@ import org.slf4j.LoggerFactory;
 
 /// The HTTP server: which path is answered by what.
 public final class HttpApi implements AutoCloseable {
+    private static final String MESSAGES = "/v1/messages";
     private static final Logger log = LoggerFactory.getLogger(HttpApi.class);
 
     private static final MediaType METRICS_TYPE = MediaType.parse(ServerMetrics.CONTENT_TYPE);
@@ -59,6 +60,7 @@ public final class HttpApi implements AutoCloseable {
     private final AttentionWorkerInfo info;
     private final Json json;
     private final Errors errors;
+    private final Errors messagesErrors;
     private final long startedSeconds;
     private final Duration writeTimeout;
     private final ExecutorService threads;
@@ -84,7 +86,8 @@ public final class HttpApi implements AutoCloseable {
         this.model = model;
         this.info = info;
         this.json = new Json(settings);
-        this.errors = new Errors(json);
+        this.errors = new Errors(json, Errors.Style.OPENAI);
+        this.messagesErrors = new Errors(json, Errors.Style.ANTHROPIC);
         AnswerHeaders headers = new AnswerHeaders(model, info, Clock.systemUTC());
         this.startedSeconds = headers.nowSeconds();
         this.writeTimeout = settings.writeTimeout();
@@ -95,6 +98,12 @@ public final class HttpApi implements AutoCloseable {
         ChatRequests chats = new ChatRequests(model, settings, limits, json, headers);
         CompletionRequests completions =
                 new CompletionRequests(model, settings, limits, json, headers);
+        TokenRequests tokens = new TokenRequests(model, info, chats, json);
+        MessagesRequests messages = new MessagesRequests(model, chats, json, headers);
+        Function<JsonService.Handler, HttpService> service =
+                handler -> new JsonService(handler, settings, json, errors, threads);
+        Function<JsonService.Handler, HttpService> messagesService =
+                handler -> new JsonService(handler, settings, json, messagesErrors, threads);
         this.address = new InetSocketAddress(settings.host(), settings.port());
         List<Runnable> checks = new ArrayList<>();
         ServerBuilder builder = Server.builder();
@@ -120,14 +129,24 @@ public final class HttpApi implements AutoCloseable {
                         .disableServerHeader()
                         .maxNumConnections(settings.maxConnections())
                         .maxRequestLength(settings.maxBodyBytes())
+                        .service("/v1/chat/completions", service.apply(generation(chats, settings)))
                         .service(
-                                "/v1/chat/completions",
-                                new GenerationService(
-                                        engine, chats, settings, json, errors, threads))
+                                "/v1/completions", service.apply(generation(completions, settings)))
                         .service(
-                                "/v1/completions",
-                                new GenerationService(
-                                        engine, completions, settings, json, errors, threads))
+                                MESSAGES,
+                                messagesService.apply(
+                                        new GenerationService(
+                                                engine,
+                                                messages,
+                                                settings,
+                                                json,
+                                                messagesErrors,
+                                                threads)))
+                        .service(
+                                MESSAGES + "/count_tokens",
+                                messagesService.apply(messages::countTokens))
+                        .service("/tokenize", service.apply(tokens::tokenize))
+                        .service("/detokenize", service.apply(tokens::detokenize))
                         .service("/v1/models", this::models)
                         .serviceUnder("/v1/models/", this::model)
                         .service("/cluster/workers", this::workers)
@@ -140,13 +159,23 @@ public final class HttpApi implements AutoCloseable {
                         .build();
     }
 
+    /// Errors in the shape of the API that a request is for.
+    private Errors errors(ServiceRequestContext context) {
+        return context.path().startsWith(MESSAGES) ? messagesErrors : errors;
+    }
+
+    private GenerationService generation(
+            GenerationService.Preparation preparation, HttpSettings settings) {
+        return new GenerationService(engine, preparation, settings, json, errors, threads);
+    }
+
     /// What every request meets first: a browser's question whether its page may ask, then the question for the key. The first
     /// comes without a key, and every answer, refusals too, has to carry the reply to it.
     private Function<HttpService, HttpService> behindGate(Optional<ApiKeys> keys) {
         return service -> {
             HttpService gated =
                     keys.isPresent()
-                            ? new KeyGate(service, keys.get(), errors, metrics::refused)
+                            ? new KeyGate(service, keys.get(), this::errors, metrics::refused)
                             : service;
             if (gate.corsOrigins().isEmpty()) {
                 return gated;
@@ -219,14 +248,14 @@ public final class HttpApi implements AutoCloseable {
     }
 
     private HttpResponse models(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         ObjectNode list = json.object().put("object", "list");
         list.putArray("data").add(describe());
         return ok(json.write(list)).toHttpResponse();
     }
 
     private HttpResponse model(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         String name = context.decodedMappedPath().substring(1);
         if (!name.equals(model.name())) {
             throw CommonParameters.modelNotFound(name, model.name());
@@ -245,7 +274,7 @@ public final class HttpApi implements AutoCloseable {
 
     /// The expert workers and what they have done.
     private HttpResponse workers(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         return HttpResponse.of(
                 CompletableFuture.supplyAsync(
                         () -> {
@@ -271,7 +300,7 @@ public final class HttpApi implements AutoCloseable {
     }
 
     private HttpResponse metrics(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         return HttpResponse.of(
                 CompletableFuture.supplyAsync(
                         () ->
@@ -284,13 +313,13 @@ public final class HttpApi implements AutoCloseable {
 
     /// The process answers; nothing more.
     private HttpResponse live(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         return ok(json.write(json.object().put("status", "live"))).toHttpResponse();
     }
 
     /// A request would be taken now.
     private HttpResponse ready(ServiceRequestContext context, HttpRequest request) {
-        GenerationService.requireMethod(request, HttpMethod.GET);
+        JsonService.requireMethod(request, HttpMethod.GET);
         Optional<Failure> unavailable = engine.unavailable();
         if (unavailable.isPresent()) {
             // Whatever the reason, a load balancer looks for this one status.
@@ -314,7 +343,7 @@ public final class HttpApi implements AutoCloseable {
         public HttpResponse onServiceException(ServiceRequestContext context, Throwable cause) {
             Throwable peeled = Exceptions.peel(cause);
             if (peeled instanceof RequestException refusal) {
-                return errors.response(refusal).toHttpResponse();
+                return errors(context).response(refusal).toHttpResponse();
             }
             if (peeled instanceof RequestTimeoutException) {
                 Failure late =
@@ -323,7 +352,7 @@ public final class HttpApi implements AutoCloseable {
                                 "the body did not arrive in time: "
                                         + context.requestTimeoutMillis()
                                         + " ms");
-                return errors.response(late).toHttpResponse();
+                return errors(context).response(late).toHttpResponse();
             }
             return null; // the library finds the status and asks for it below
         }
@@ -349,7 +378,7 @@ public final class HttpApi implements AutoCloseable {
                                         : ErrorCode.INTERNAL;
                     };
             String message = description == null ? status.reasonPhrase() : description;
-            return errors.response(new Failure(code, message));
+            return errors(context).response(new Failure(code, message));
         }
     }
 }

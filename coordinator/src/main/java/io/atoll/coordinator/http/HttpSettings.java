@@ -15,6 +15,7 @@ import java.time.Duration;
 /// @param requestTimeout how long a request may take from its arrival to its last token
 /// @param readTimeout how long a client may take to send a body
 /// @param writeTimeout how long a client may leave an answer unread that fills its socket
+/// @param heartbeat how long a stream that has begun may be silent before a comment is sent, so that proxies keep it
 public record HttpSettings(
         String host,
         int port,
@@ -26,7 +27,8 @@ public record HttpSettings(
         Duration maxQueueTime,
         Duration requestTimeout,
         Duration readTimeout,
-        Duration writeTimeout) {
+        Duration writeTimeout,
+        Duration heartbeat) {
     public HttpSettings {
         if (host.isBlank()) {
             throw new IllegalArgumentException("host must not be blank");
@@ -43,6 +45,7 @@ public record HttpSettings(
         requirePositive("requestTimeout", requestTimeout);
         requirePositive("readTimeout", readTimeout);
         requirePositive("writeTimeout", writeTimeout);
+        requirePositive("heartbeat", heartbeat);
     }
 
     public static HttpSettings defaults() {
@@ -57,7 +60,8 @@ public record HttpSettings(
                 Duration.ofMinutes(2),
                 Duration.ofMinutes(10),
                 Duration.ofSeconds(30),
-                Duration.ofSeconds(30));
+                Duration.ofSeconds(30),
+                Duration.ofSeconds(10));
     }
 
     /// The same settings at another address.
@@ -73,7 +77,8 @@ public record HttpSettings(
                 maxQueueTime,
                 requestTimeout,
                 readTimeout,
-                writeTimeout);
+                writeTimeout,
+                heartbeat);
     }
 
     private static void requirePositive(String name, int value) {

@@ -3,6 +3,7 @@ package io.atoll.coordinator.http;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeType;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.atoll.model.tokenizer.Tokenizer;
 import io.atoll.proto.ErrorCode;
 import java.util.ArrayList;
 import java.util.List;
@@ -158,6 +159,21 @@ final class JsonFields {
 
     static RequestException wrongType(String path, String wanted, JsonNode found) {
         return RequestException.invalid(path, "must be " + wanted + ", not " + kind(found));
+    }
+
+    /// Token ids that the model has.
+    static int[] tokens(List<Element> elements, Tokenizer tokenizer) {
+        int[] tokens = new int[elements.size()];
+        for (int i = 0; i < tokens.length; i++) {
+            Element element = elements.get(i);
+            int token = integer(element.value(), element.path(), 0, Integer.MAX_VALUE);
+            if (!tokenizer.isToken(token)) {
+                throw RequestException.invalid(
+                        element.path(), "is no token of the model: " + token);
+            }
+            tokens[i] = token;
+        }
+        return tokens;
     }
 
     /// What a value is, for people.

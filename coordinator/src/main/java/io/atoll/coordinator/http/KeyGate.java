@@ -13,16 +13,22 @@ import io.atoll.coordinator.gate.ApiKeys;
 import io.atoll.proto.ErrorCode;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.Function;
 
 /// Lets a request through to what is behind if its API key may, and counts it as under way until its answer is complete.
 final class KeyGate extends SimpleDecoratingHttpService {
     private static final String BEARER = "Bearer ";
 
     private final ApiKeys keys;
-    private final Errors errors;
+    private final Function<ServiceRequestContext, Errors> errors;
     private final Consumer<ErrorCode> onRefused;
 
-    KeyGate(HttpService behind, ApiKeys keys, Errors errors, Consumer<ErrorCode> onRefused) {
+    /// @param errors in the shape of a request's API
+    KeyGate(
+            HttpService behind,
+            ApiKeys keys,
+            Function<ServiceRequestContext, Errors> errors,
+            Consumer<ErrorCode> onRefused) {
         super(behind);
         this.keys = keys;
         this.errors = errors;
@@ -38,7 +44,7 @@ final class KeyGate extends SimpleDecoratingHttpService {
         return switch (keys.admit(presented(request.headers()), scope.get(), System.nanoTime())) {
             case Admission.Refused refused -> {
                 onRefused.accept(refused.failure().code());
-                yield errors.response(refused).toHttpResponse();
+                yield errors.apply(context).response(refused).toHttpResponse();
             }
             case Admission.Admitted admitted -> {
                 Caller.of(context).identified(admitted);

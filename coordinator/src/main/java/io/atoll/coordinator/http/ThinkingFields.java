@@ -3,8 +3,9 @@ package io.atoll.coordinator.http;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 
-/// Whether the model thinks before it answers: `reasoning_effort` and `chat_template_kwargs`.
+/// Whether the model thinks before it answers, and how much: `reasoning_effort`, `chat_template_kwargs`, `thinking_budget`.
 final class ThinkingFields {
     private static final String SWITCH = "enable_thinking"; // what the family's templates read
     private static final List<String> EFFORTS =
@@ -12,6 +13,11 @@ final class ThinkingFields {
     private static final List<String> EFFORTS_WITHOUT_THINKING = List.of("none", "minimal");
 
     private ThinkingFields() {}
+
+    /// Most tokens of reasoning, if the request bounds them.
+    static OptionalInt budget(JsonFields body) {
+        return body.integer("thinking_budget", 1, Integer.MAX_VALUE);
+    }
 
     /// The options of the template. What `chat_template_kwargs` says counts more than the effort, which only turns thinking on
     /// or off; templates may read it as `reasoning_effort`, too.

@@ -3,6 +3,7 @@ package io.atoll.coordinator.http;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.atoll.coordinator.http.JsonFields.Element;
 import io.atoll.model.chat.ToolDefinitions;
+import io.atoll.model.grammar.Constraint;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -11,18 +12,65 @@ import java.util.Optional;
 /// The tools of a chat request: `tools`, `tool_choice` and `parallel_tool_calls`.
 ///
 /// @param offered the definitions as the template gets them; absent if the model may not call any
+/// @param forced the calls that the answer has to be, if it may be nothing else
 /// @param parallelCalls whether the model may call several at once
-record ToolFields(Optional<List<Map<String, Object>>> offered, boolean parallelCalls) {
+record ToolFields(
+        Optional<List<Map<String, Object>>> offered,
+        Optional<StructuredOutput> forced,
+        boolean parallelCalls) {
+    private static final String CHOICE = "tool_choice";
+    private static final String NO_PARAMETERS = "{\"type\": \"object\"}";
+
     static ToolFields read(JsonFields body, Json json) {
         List<Map<String, Object>> tools = new ArrayList<>();
+        List<Constraint.Tool> callable = new ArrayList<>();
         for (Element element : body.array("tools").orElse(List.of())) {
             check(JsonFields.object(element.value(), element.path()));
             tools.add(json.mapping(element.value()));
+            callable.add(callable(element, json));
         }
-        boolean allowed = body.node("tool_choice").map(ToolFields::allowsTools).orElse(true);
+        boolean several = body.bool("parallel_tool_calls", true);
+        Choice choice = body.node(CHOICE).map(ToolFields::choice).orElse(Choice.AUTO);
         return new ToolFields(
-                allowed && !tools.isEmpty() ? Optional.of(tools) : Optional.empty(),
-                body.bool("parallel_tool_calls", true));
+                choice.offers() && !tools.isEmpty() ? Optional.of(tools) : Optional.empty(),
+                choice.forces() ? Optional.of(forced(choice, callable, several)) : Optional.empty(),
+                several);
+    }
+
+    /// What `tool_choice` says.
+    ///
+    /// @param offers whether the model may call tools
+    /// @param forces whether the answer has to be a call
+    /// @param name of the one tool that may be called then, if it names one
+    private record Choice(boolean offers, boolean forces, Optional<String> name) {
+        static final Choice AUTO = new Choice(true, false, Optional.empty());
+        static final Choice NONE = new Choice(false, false, Optional.empty());
+    }
+
+    private static Constraint.Tool callable(Element tool, Json json) {
+        JsonNode function = tool.value().path("function");
+        JsonNode parameters = function.path("parameters");
+        return new Constraint.Tool(
+                function.path("name").textValue(),
+                tool.path() + ".function.parameters",
+                parameters.isObject() ? json.write(parameters) : NO_PARAMETERS);
+    }
+
+    private static StructuredOutput forced(
+            Choice choice, List<Constraint.Tool> callable, boolean several) {
+        List<Constraint.Tool> tools =
+                callable.stream()
+                        .filter(tool -> choice.name.map(tool.name()::equals).orElse(true))
+                        .toList();
+        if (tools.isEmpty()) {
+            throw RequestException.invalid(
+                    CHOICE,
+                    choice.name
+                            .map(name -> "names a tool that is not in tools: " + name)
+                            .orElse("needs tools"));
+        }
+        return new StructuredOutput(
+                new Constraint.ToolCalls(tools, several && choice.name.isEmpty()), CHOICE);
     }
 
     /// What reading the model's calls needs.
@@ -46,19 +94,25 @@ record ToolFields(Optional<List<Map<String, Object>>> offered, boolean parallelC
         function.bool("strict", false);
     }
 
-    private static boolean allowsTools(JsonNode choice) {
+    private static Choice choice(JsonNode choice) {
         if (choice.isTextual()) {
-            switch (choice.textValue()) {
-                case "auto" -> {
-                    return true;
-                }
-                case "none" -> {
-                    return false;
-                }
-                default -> {}
-            }
+            return switch (choice.textValue()) {
+                case "auto" -> Choice.AUTO;
+                case "none" -> Choice.NONE;
+                case "required" -> new Choice(true, true, Optional.empty());
+                default ->
+                        throw RequestException.invalid(
+                                CHOICE, "must be auto, none, required or a function: " + choice);
+            };
         }
-        throw RequestException.invalid(
-                "tool_choice", "other than auto and none is not supported yet: " + choice);
+        JsonFields fields = JsonFields.object(choice, CHOICE);
+        String type = fields.requiredString("type");
+        if (!type.equals("function")) {
+            throw RequestException.invalid(
+                    fields.path("type"), "other than function is not supported yet: " + type);
+        }
+        JsonFields function =
+                fields.object("function").orElseThrow(() -> fields.missing("function"));
+        return new Choice(true, true, Optional.of(function.requiredString("name")));
     }
 }

@@ -1,8 +1,10 @@
 package io.atoll.coordinator.sequence;
 
+import io.atoll.attention.step.OutputConstraint;
 import io.atoll.attention.step.SamplingParameters;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
@@ -16,6 +18,7 @@ import java.util.Set;
 /// @param stopStrings texts that end the answer and are no part of it
 /// @param format how the text of the answer is told apart
 /// @param topLogprobs if each token's logprob is wanted: how many likely tokens beside it
+/// @param constraint what the answer has to be, if it is not free
 /// @param priority lower goes first, and may have higher set aside
 /// @param maxQueueTime how long the request may wait before it begins
 /// @param timeout how long the request may take, waiting included
@@ -28,6 +31,7 @@ public record GenerationRequest(
         List<String> stopStrings,
         OutputFormat format,
         OptionalInt topLogprobs,
+        Optional<OutputConstraint> constraint,
         int priority,
         Duration maxQueueTime,
         Duration timeout) {
@@ -65,6 +69,7 @@ public record GenerationRequest(
                         stopStrings,
                         format,
                         topLogprobs,
+                        constraint,
                         mostUrgent,
                         maxQueueTime,
                         timeout);

@@ -90,7 +90,8 @@ public final class Sequence {
                 promptTokens,
                 promptTokens + request.maxOutputTokens(),
                 request.sampling(),
-                request.topLogprobs().orElse(0));
+                request.topLogprobs().orElse(0),
+                request.constraint());
     }
 
     public long queueDeadlineNanos() {

@@ -2,6 +2,7 @@ package io.atoll.coordinator.sequence;
 
 import io.atoll.model.chat.ChatTemplate;
 import io.atoll.model.config.GenerationConfig;
+import io.atoll.model.grammar.ConstraintCache;
 import io.atoll.model.tokenizer.StreamDecoder;
 import io.atoll.model.tokenizer.Tokenizer;
 import java.util.List;
@@ -16,14 +17,25 @@ import java.util.stream.IntStream;
 /// @param tokenizer borrowed: its owner closes it
 /// @param template renders a conversation
 /// @param generation where an answer stops, and how to sample when a request does not say
+/// @param constraints over the vocabulary of the tokenizer
 public record ServedModel(
-        String name, Tokenizer tokenizer, ChatTemplate template, GenerationConfig generation) {
+        String name,
+        Tokenizer tokenizer,
+        ChatTemplate template,
+        GenerationConfig generation,
+        ConstraintCache constraints) {
     private static final String MESSAGE_BEGIN = "<|im_start|>";
 
     public ServedModel {
         if (name.isBlank()) {
             throw new IllegalArgumentException("a model needs a name");
         }
+    }
+
+    /// With constraints of its own.
+    public ServedModel(
+            String name, Tokenizer tokenizer, ChatTemplate template, GenerationConfig generation) {
+        this(name, tokenizer, template, generation, new ConstraintCache(tokenizer, generation));
     }
 
     /// A conversation as the model reads it.

@@ -21,6 +21,7 @@ import io.atoll.proto.Failure;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
@@ -197,6 +198,7 @@ final class EngineTest {
                 List.of(),
                 OutputFormat.PLAIN,
                 OptionalInt.empty(),
+                Optional.empty(),
                 0,
                 Duration.ofSeconds(30),
                 Duration.ofSeconds(30));

@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -129,6 +130,7 @@ final class SequenceTest {
                         stops,
                         format,
                         OptionalInt.empty(),
+                        Optional.empty(),
                         0,
                         Duration.ofSeconds(1),
                         Duration.ofSeconds(1));

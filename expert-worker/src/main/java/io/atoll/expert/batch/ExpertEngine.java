@@ -39,6 +39,10 @@ public final class ExpertEngine implements AutoCloseable {
     /// Tasks of a stage for each thread: one that comes late costs a part of a task.
     private static final int TASKS_PER_THREAD = 8;
 
+    /// The same for few rows, which wait for the memory: a task begins before the memory's prefetchers have noticed, so many small
+    /// ones are slower (docs/benchmarks.md).
+    private static final int TASKS_PER_THREAD_OF_FEW = 2;
+
     /// Rows of an expert that a task takes at a time, so that what it makes stays in the cache.
     private static final int TASK_ROWS = 128;
 
@@ -249,7 +253,9 @@ public final class ExpertEngine implements AutoCloseable {
         routes.sort(firstRow, endRow);
         int passRoutes = routes.firstRoute(endRow) - routes.firstRoute(firstRow);
         boolean inline = 3L * passRoutes * intermediate * hidden < INLINE_WORK;
-        int wanted = inline ? 1 : TASKS_PER_THREAD * pool.threads();
+        int rows = endRow - firstRow;
+        int perThread = rows < INLINE_ROWS ? TASKS_PER_THREAD_OF_FEW : TASKS_PER_THREAD;
+        int wanted = inline ? 1 : perThread * pool.threads();
         innerTiles =
                 Math.clamp(
                         Math.ceilDiv(wanted, Math.max(1, routes.segments())),
@@ -257,7 +263,6 @@ public final class ExpertEngine implements AutoCloseable {
                         Math.ceilDiv(intermediate, WeightFormat.BLOCK));
         outputTiles = Math.min(wanted, Math.ceilDiv(hidden, WeightFormat.GROUP));
         carve(passRoutes);
-        int rows = endRow - firstRow;
         stage(inline || rows < INLINE_ROWS, Math.ceilDiv(rows, CHUNK), prepareStage);
         stage(inline, routes.segments() * innerTiles, innerStage);
         stage(inline, outputTiles, outputStage);

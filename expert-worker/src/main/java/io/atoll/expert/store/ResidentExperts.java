@@ -27,6 +27,9 @@ import org.slf4j.LoggerFactory;
 public final class ResidentExperts implements ExpertStore {
     private static final Logger LOG = LoggerFactory.getLogger(ResidentExperts.class);
 
+    /// Experts that are read before what reading has taken is given back: a layer of a large model has several GB of them.
+    private static final int TOGETHER = 32;
+
     private final Arena arena = Arena.ofShared();
     private final ExpertShard shard;
     private final int hidden;
@@ -38,10 +41,10 @@ public final class ResidentExperts implements ExpertStore {
 
     /// Where experts come from.
     public interface Source {
-        /// Packs the weights of one expert.
+        /// Packs the weights of one expert. They may lie elsewhere, if they are ready there; then the source must outlive the
+        /// store. Called from several threads.
         ///
         /// @param memory owns them
-        /// It may lie elsewhere, if it is ready there; then the source must outlive the store. Called from several threads.
         PackedExpert expert(int layer, int expert, SegmentAllocator memory);
 
         /// Gives back what reading has taken. Called now and then.
@@ -72,10 +75,12 @@ public final class ResidentExperts implements ExpertStore {
         held = new PackedExpert[shard.layers() * shard.experts()];
         try {
             for (LayerRange range : shard.ranges()) {
-                pool.run(
-                        range.last() - range.first() + 1,
-                        index -> load(range.layer(), range.first() + index, source));
-                source.releasePages();
+                for (int first = range.first(); first <= range.last(); first += TOGETHER) {
+                    int from = first;
+                    int count = Math.min(TOGETHER, range.last() - first + 1);
+                    pool.run(count, index -> load(range.layer(), from + index, source));
+                    source.releasePages();
+                }
             }
             for (PackedExpert each : held) {
                 if (each != null) {

@@ -1,5 +1,6 @@
 package io.atoll.kernels.nativecode;
 
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
@@ -55,8 +56,10 @@ public final class NativeKernels implements Kernels {
     private static final int COMBINE_TO_FLOAT = 21;
     private static final int ADD = 22;
     private static final int ADD_GATED = 23;
-    private static final int READ_SUM = 24;
-    private static final int OPERATIONS = 25;
+    private static final int LANE_MAXIMA = 24;
+    private static final int SUM_EXP = 25;
+    private static final int READ_SUM = 26;
+    private static final int OPERATIONS = 27;
 
     // How each is called, after its address: `p` a pointer, `i` an int32, `l` an int64, `f` a
     // float.
@@ -82,6 +85,11 @@ public final class NativeKernels implements Kernels {
     private static final MethodHandle CALL_COMBINE_TO_FLOAT = downcall("ppii");
     private static final MethodHandle CALL_ADD = downcall("ppl");
     private static final MethodHandle CALL_ADD_GATED = downcall("pppiii");
+    private static final MethodHandle CALL_LANE_MAXIMA =
+            Linker.nativeLinker().downcallHandle(FunctionDescriptor.of(JAVA_INT, layouts("pip")));
+    private static final MethodHandle CALL_SUM_EXP =
+            Linker.nativeLinker()
+                    .downcallHandle(FunctionDescriptor.of(JAVA_DOUBLE, layouts("pif")));
     private static final MethodHandle CALL_READ_SUM =
             Linker.nativeLinker().downcallHandle(FunctionDescriptor.of(JAVA_LONG, layouts("pl")));
 
@@ -111,6 +119,8 @@ public final class NativeKernels implements Kernels {
     private final MemorySegment combineToFloat;
     private final MemorySegment add;
     private final MemorySegment addGated;
+    private final MemorySegment laneMaxima;
+    private final MemorySegment sumExp;
     private final MemorySegment readSum;
 
     private NativeKernels(KernelClass kernelClass, String name, MemorySegment[] functions) {
@@ -140,6 +150,8 @@ public final class NativeKernels implements Kernels {
         combineToFloat = functions[COMBINE_TO_FLOAT];
         add = functions[ADD];
         addGated = functions[ADD_GATED];
+        laneMaxima = functions[LANE_MAXIMA];
+        sumExp = functions[SUM_EXP];
         readSum = functions[READ_SUM];
     }
 
@@ -676,6 +688,27 @@ public final class NativeKernels implements Kernels {
         try {
             CALL_ADD_GATED.invokeExact(
                     addGated, floats(x, all), floats(y, all), pg, gateStride, rows, n);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public boolean laneMaxima(MemorySegment x, int n, MemorySegment maxima) {
+        try {
+            return (int)
+                            CALL_LANE_MAXIMA.invokeExact(
+                                    laneMaxima, floats(x, n), n, floats(maxima, Kernels.maxima(n)))
+                    != 0;
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    @Override
+    public double sumExp(MemorySegment x, int n, float max) {
+        try {
+            return (double) CALL_SUM_EXP.invokeExact(sumExp, floats(x, n), n, max);
         } catch (Throwable e) {
             throw failed(e);
         }

@@ -14,9 +14,13 @@ import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.Packing;
 import io.atoll.kernels.WeightFormat;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /// The plain twin: each operation as its contract words it, one value at a time.
 public class ScalarKernels implements Kernels {
+    /// Sums side by side in the contract's order "lanes".
+    protected static final int LANES = 16;
+
     private static final int GROUP = WeightFormat.GROUP;
     private static final int BLOCK = WeightFormat.BLOCK;
 
@@ -631,12 +635,55 @@ public class ScalarKernels implements Kernels {
     }
 
     @Override
+    public boolean laneMaxima(MemorySegment x, int n, MemorySegment maxima) {
+        for (int i = 0; i < Kernels.maxima(n); i++) {
+            set(maxima, i, Float.NEGATIVE_INFINITY);
+        }
+        boolean finite = true;
+        for (int i = 0; i < n; i++) {
+            float value = get(x, i);
+            finite &= Math.abs(value) <= Float.MAX_VALUE;
+            int at = i / MAXIMA_RUN * LANES + i % LANES;
+            if (value > get(maxima, at)) {
+                set(maxima, at, value);
+            }
+        }
+        return finite;
+    }
+
+    @Override
+    public double sumExp(MemorySegment x, int n, float max) {
+        double sum = 0;
+        float[] lanes = new float[LANES];
+        for (int run = 0; run < n; run += MAXIMA_RUN) {
+            Arrays.fill(lanes, 0f);
+            for (int i = run; i < Math.min(n, run + MAXIMA_RUN); i++) {
+                lanes[i % LANES] += ScalarMath.exp(get(x, i) - max);
+            }
+            sum += fold(lanes);
+        }
+        return sum;
+    }
+
+    @Override
     public long readSum(MemorySegment memory) {
         long sum = 0;
         for (long i = 0; i < memory.byteSize() / Long.BYTES; i++) {
             sum += memory.getAtIndex(JAVA_LONG, i);
         }
         return sum;
+    }
+
+    /// The fold of the contract's order "lanes", in place.
+    ///
+    /// @param lanes 16 sums
+    protected static float fold(float[] lanes) {
+        for (int half = LANES / 2; half > 0; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                lanes[i] += lanes[i + half];
+            }
+        }
+        return lanes[0];
     }
 
     private static float get(MemorySegment segment, long index) {

@@ -14,6 +14,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import io.atoll.kernels.BlockLayout;
 import io.atoll.kernels.Fp8Layout;
 import io.atoll.kernels.KernelClass;
+import io.atoll.kernels.Kernels;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.kernels.scalar.ScalarKernels;
@@ -22,6 +23,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.LongVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -380,6 +382,48 @@ public final class VectorKernels extends ScalarKernels {
                 store(g.fma(load(y, at), load(x, at)), x, at);
             }
         }
+    }
+
+    @Override
+    public boolean laneMaxima(MemorySegment x, int n, MemorySegment maxima) {
+        int whole = n - n % MAXIMA_RUN;
+        boolean finite =
+                super.laneMaxima(
+                        x.asSlice(4L * whole),
+                        n - whole,
+                        maxima.asSlice(4L * Kernels.maxima(whole)));
+        for (int run = 0; run < whole; run += MAXIMA_RUN) {
+            for (int lane = 0; lane < LANES; lane += LENGTH) {
+                FloatVector largest = splat(Float.NEGATIVE_INFINITY);
+                VectorMask<Float> within = largest.compare(VectorOperators.EQ, largest);
+                for (int i = run + lane; i < run + MAXIMA_RUN; i += LANES) {
+                    FloatVector values = load(x, i);
+                    within = within.and(values.abs().compare(VectorOperators.LE, Float.MAX_VALUE));
+                    largest = largest.blend(values, values.compare(VectorOperators.GT, largest));
+                }
+                finite &= within.allTrue();
+                store(largest, maxima, (long) Kernels.maxima(run) + lane);
+            }
+        }
+        return finite;
+    }
+
+    @Override
+    public double sumExp(MemorySegment x, int n, float max) {
+        int whole = n - n % MAXIMA_RUN;
+        double sum = 0;
+        float[] lanes = new float[LANES];
+        for (int run = 0; run < whole; run += MAXIMA_RUN) {
+            for (int lane = 0; lane < LANES; lane += LENGTH) {
+                FloatVector part = splat(0f);
+                for (int i = run + lane; i < run + MAXIMA_RUN; i += LANES) {
+                    part = part.add(Lanes.exp(load(x, i).sub(max)));
+                }
+                part.intoArray(lanes, lane);
+            }
+            sum += fold(lanes);
+        }
+        return sum + super.sumExp(x.asSlice(4L * whole), n - whole, max);
     }
 
     /// Four runs side by side, as the C kernels do it.

@@ -175,6 +175,12 @@ public final class Tokenizer implements AutoCloseable {
         return id >= 0 && vocabulary.isSpecial(id);
     }
 
+    /// Whether the token is one of the added tokens, such as `<|im_end|>` or `<think>`, which stand beside the model's own
+    /// vocabulary: encoding finds them in a text before anything else.
+    public boolean isAdded(int id) {
+        return id >= 0 && vocabulary.isAdded(id);
+    }
+
     Vocabulary vocabulary() {
         return vocabulary;
     }

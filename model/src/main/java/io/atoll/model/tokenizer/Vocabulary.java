@@ -58,6 +58,10 @@ final class Vocabulary {
         return added.stream();
     }
 
+    boolean isAdded(int id) {
+        return added.get(id);
+    }
+
     boolean isSpecial(int id) {
         return special.get(id);
     }
