@@ -10,7 +10,7 @@ import picocli.CommandLine.Spec;
         name = "bench",
         description = "Measure this machine, or make a model to measure with.",
         synopsisSubcommandLabel = "COMMAND",
-        subcommands = {BenchRunCommand.class, BenchSynthCommand.class})
+        subcommands = {BenchRunCommand.class, BenchServeCommand.class, BenchSynthCommand.class})
 public final class BenchCommand implements Runnable {
     @Spec private CommandSpec command;
 

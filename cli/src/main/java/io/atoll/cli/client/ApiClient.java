@@ -15,7 +15,9 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
+import java.util.TreeMap;
 
 /// Talks to one endpoint. Safe for several threads; a streamed call blocks its caller until the answer has ended.
 public final class ApiClient implements AutoCloseable {
@@ -57,18 +59,31 @@ public final class ApiClient implements AutoCloseable {
         void reasoning(String text);
 
         void content(String text);
+
+        /// A part of the answer came, whatever it holds: reasoning, content or a piece of a tool call.
+        ///
+        /// @param sinceStartNanos time since the request was sent
+        default void part(long sinceStartNanos) {}
     }
+
+    /// A tool call of an answer.
+    ///
+    /// @param arguments JSON text
+    public record ToolCall(String id, String name, String arguments) {}
 
     /// How a streamed answer ended.
     ///
     /// @param content all content, without the reasoning
-    /// @param firstTokenNanos from sending the request to the first piece of text; -1 if there was none
+    /// @param cachedTokens how many of the prompt's tokens were not computed again
+    /// @param firstTokenNanos from sending the request to the first piece of text or of a call; -1 if there was none
     /// @param totalNanos from sending the request to the end
     public record Answer(
             String content,
             String reasoning,
+            List<ToolCall> toolCalls,
             String finishReason,
             int promptTokens,
+            int cachedTokens,
             int completionTokens,
             long firstTokenNanos,
             long totalNanos) {
@@ -108,8 +123,10 @@ public final class ApiClient implements AutoCloseable {
             throws IOException {
         StringBuilder content = new StringBuilder();
         StringBuilder reasoning = new StringBuilder();
+        TreeMap<Integer, CallPieces> calls = new TreeMap<>();
         String finish = "";
         int promptTokens = 0;
+        int cachedTokens = 0;
         int completionTokens = 0;
         long first = -1;
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
@@ -121,8 +138,10 @@ public final class ApiClient implements AutoCloseable {
                 return new Answer(
                         content.toString(),
                         reasoning.toString(),
+                        calls.values().stream().map(CallPieces::call).toList(),
                         finish,
                         promptTokens,
+                        cachedTokens,
                         completionTokens,
                         first,
                         System.nanoTime() - start);
@@ -134,8 +153,15 @@ public final class ApiClient implements AutoCloseable {
             JsonNode choice = chunk.path("choices").path(0);
             String thought = choice.path("delta").path("reasoning_content").asText("");
             String text = choice.path("delta").path("content").asText("");
-            if (first < 0 && !(thought.isEmpty() && text.isEmpty())) {
-                first = System.nanoTime() - start;
+            JsonNode called = choice.path("delta").path("tool_calls");
+            if (!(thought.isEmpty() && text.isEmpty() && called.isEmpty())) {
+                long now = System.nanoTime() - start;
+                first = first < 0 ? now : first;
+                listener.part(now);
+            }
+            for (JsonNode piece : called) {
+                calls.computeIfAbsent(piece.path("index").asInt(), _ -> new CallPieces())
+                        .add(piece);
             }
             if (!thought.isEmpty()) {
                 reasoning.append(thought);
@@ -147,10 +173,32 @@ public final class ApiClient implements AutoCloseable {
             }
             finish = choice.path("finish_reason").asText(finish);
             promptTokens = chunk.path("usage").path("prompt_tokens").asInt(promptTokens);
+            cachedTokens =
+                    chunk.path("usage")
+                            .path("prompt_tokens_details")
+                            .path("cached_tokens")
+                            .asInt(cachedTokens);
             completionTokens =
                     chunk.path("usage").path("completion_tokens").asInt(completionTokens);
         }
         throw new ApiException(200, "", "the stream ended early: the connection was lost");
+    }
+
+    /// A tool call while its pieces come.
+    private static final class CallPieces {
+        private String id = "";
+        private String name = "";
+        private final StringBuilder arguments = new StringBuilder();
+
+        void add(JsonNode piece) {
+            id = piece.path("id").asText(id);
+            name = piece.path("function").path("name").asText(name);
+            arguments.append(piece.path("function").path("arguments").asText(""));
+        }
+
+        ToolCall call() {
+            return new ToolCall(id, name, arguments.toString());
+        }
     }
 
     /// Reads a JSON document.
@@ -207,8 +255,11 @@ public final class ApiClient implements AutoCloseable {
         return new ApiException(status, "", "HTTP " + status + (text.isEmpty() ? "" : ": " + text));
     }
 
+    /// Cuts what still runs.
     @Override
     public void close() {
+        // An interrupted call can leave an answer that nobody reads, and close() alone would wait for its end.
+        http.shutdownNow();
         http.close();
     }
 }

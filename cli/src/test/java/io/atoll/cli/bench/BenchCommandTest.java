@@ -24,12 +24,18 @@ class BenchCommandTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "bench | which measurement? One of run, synth",
+                "bench | which measurement? One of run, serve, synth",
                 "bench synth x.gguf | Missing required option: '--shape=NAME'",
                 "bench synth --shape 7b x.gguf | --shape must be 35b, 122b or 397b, not 7b",
                 "bench synth --shape 35b --layers 0 x.gguf | layers must be in [1, 1024]: 0",
                 "bench synth --shape 397b --experts 9 x.gguf | experts must be in [10, 65536]: 9",
                 "bench synth --shape 35b /nowhere/x.gguf | the directory /nowhere does not exist",
+                "bench serve http://h --users 0 | --users must be in [1, 10000]: 0",
+                "bench serve http://h --rate 0 | --rate must be in [0.001, 10000.0]: 0.0",
+                "bench serve http://h --rate 1 --users 2 | give --rate or --users, not both",
+                "bench serve http://h --turns 0 | --turns must be in [1, 1000]: 0",
+                "bench serve http://h --duration 1x | a duration such as 500ms, 30s or 5m, not"
+                        + " '1x'",
                 "bench run /nowhere | the model /nowhere does not exist",
                 "bench run . --batches 0 | --batches must be in [1, 1024]: 0",
                 "bench run . --batches 1,x | 'x' is not an int",
