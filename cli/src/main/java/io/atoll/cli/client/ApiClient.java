@@ -258,7 +258,8 @@ public final class ApiClient implements AutoCloseable {
     /// Cuts what still runs.
     @Override
     public void close() {
-        // An interrupted call can leave an answer that nobody reads, and close() alone would wait for its end.
+        // An interrupted call can leave an answer that nobody reads, and close() alone would wait
+        // for its end.
         http.shutdownNow();
         http.close();
     }
