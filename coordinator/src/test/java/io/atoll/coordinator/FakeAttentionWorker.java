@@ -79,6 +79,7 @@ public final class FakeAttentionWorker implements AttentionWorker {
 
     /// From now on each step waits for [#release].
     public void hold() {
+        permits.drainPermits();
         held = true;
     }
 

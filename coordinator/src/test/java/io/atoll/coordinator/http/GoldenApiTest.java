@@ -29,8 +29,8 @@ final class GoldenApiTest extends ApiTest {
     }
 
     private Reply post(String path, ObjectNode body) throws Exception {
-        return coordinator.exchange(
-                "POST", path, body.toString(), "Content-Type", "application/json");
+        // The coordinator of tests takes apostrophes for quotes.
+        return coordinator.post(path, body.toString().replace("'", "\\u0027"));
     }
 
     @Test
@@ -53,7 +53,8 @@ final class GoldenApiTest extends ApiTest {
             JsonNode whole = JSON.readTree(post(CHAT, request).body()).at("/choices/0/message");
             compare(where, testCase.path("expected"), whole);
             request.put("stream", true);
-            assertEquals(withoutIds(whole), withoutIds(joined(post(CHAT, request).events())), where);
+            assertEquals(
+                    withoutIds(whole), withoutIds(joined(post(CHAT, request).events())), where);
         }
         assertTrue(compared > golden.path("cases").size() * 3 / 4, "compared: " + compared);
     }
@@ -73,8 +74,7 @@ final class GoldenApiTest extends ApiTest {
                 message.path("reasoning_content").asText("").strip(),
                 where);
         assertEquals(
-                squeezed(
-                        text(expected, "content") + text(expected, "text_after_first_call")),
+                squeezed(text(expected, "content") + text(expected, "text_after_first_call")),
                 squeezed(text(message, "content")),
                 where);
         JsonNode calls = message.path("tool_calls");
@@ -148,8 +148,7 @@ final class GoldenApiTest extends ApiTest {
         for (JsonNode call : copy.path("tool_calls")) {
             ((ObjectNode) call).remove("id");
             ObjectNode function = (ObjectNode) call.path("function");
-            function.set(
-                    "arguments", JSON.readTree(function.path("arguments").textValue()));
+            function.set("arguments", JSON.readTree(function.path("arguments").textValue()));
         }
         return copy;
     }
@@ -192,6 +191,6 @@ final class GoldenApiTest extends ApiTest {
                 assertEquals(400, reply.status(), reply.body());
             }
         }
-        assertTrue(compared > all / 2, "compared: " + compared + " of " + all);
+        assertTrue(compared > all * 3 / 4, "compared: " + compared + " of " + all);
     }
 }
