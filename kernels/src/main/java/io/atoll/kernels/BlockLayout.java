@@ -4,10 +4,14 @@ import static io.atoll.kernels.WeightFormat.BLOCK;
 import static io.atoll.kernels.WeightFormat.GROUP;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.List;
 
 /// Where the numbers of a quantised [PackedMatrix] lie, and what they mean: one description for all quantised formats.
@@ -80,6 +84,11 @@ public record BlockLayout(
             this.runBytes = runBytes;
         }
     }
+
+    private static final ValueLayout.OfInt WORD =
+            JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle FOUR_CODES =
+            MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
 
     private static final List<Integer> CODES = List.of();
     private static final List<Integer> IQ4_LEVELS =
@@ -319,31 +328,26 @@ public record BlockLayout(
     /// Writes the codes of 32 columns of an output. Other outputs share no byte with them.
     ///
     /// @param block from [#block]
-    /// @param codes from index `from` on
-    void putCodes(MemorySegment data, long block, int output, int[] codes, int from) {
+    /// @param codes from index `from` on, unsigned
+    void putCodes(MemorySegment data, long block, int output, byte[] codes, int from) {
         long lane = 4L * (output % GROUP);
         for (int v = 0; v < lowBits; v++) {
-            data.set(JAVA_INT, block + lowVector(v) + lane, fields(codes, from, lowBits, 0, v));
+            data.set(WORD, block + lowVector(v) + lane, fields(codes, from, lowBits, 0, v));
         }
         for (int v = 0; v < highBits; v++) {
             int word = fields(codes, from, highBits, lowBits, v);
-            data.set(JAVA_INT, block + highVector(v) + lane, word);
+            data.set(WORD, block + highVector(v) + lane, word);
         }
     }
 
-    /// The four bytes of an output in a vector: the fields of `bits` bits from bit `shift` of the codes up.
-    private static int fields(int[] codes, int from, int bits, int shift, int vector) {
+    /// The four bytes of an output in a vector: the fields of `bits` bits from bit `shift` of the codes up, four codes at a time.
+    private static int fields(byte[] codes, int from, int bits, int shift, int vector) {
         int perByte = 8 / bits;
-        int mask = (1 << bits) - 1;
+        int mask = 0x0101_0101 * ((1 << bits) - 1);
         int word = 0;
         for (int k = 0; k < perByte; k++) {
-            int at = from + 4 * (vector * perByte + k);
-            int four =
-                    ((codes[at] >> shift) & mask)
-                            | ((codes[at + 1] >> shift) & mask) << 8
-                            | ((codes[at + 2] >> shift) & mask) << 16
-                            | ((codes[at + 3] >> shift) & mask) << 24;
-            word |= four << (bits * k);
+            int four = (int) FOUR_CODES.get(codes, from + 4 * (vector * perByte + k));
+            word |= (four >>> shift & mask) << (bits * k);
         }
         return word;
     }

@@ -4,32 +4,40 @@ import static io.atoll.kernels.WeightFormat.BLOCK;
 import static io.atoll.kernels.WeightFormat.GROUP;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /// Takes GGML blocks apart (model spec C.6) and puts codes and scales where [BlockLayout] says. Nothing is rounded: codes
 /// are copied, scales are copied or widened.
 final class BlockPacking {
-    private static final ValueLayout.OfShort U16 =
-            JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfInt U32 =
-            JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle U16 = view(short[].class);
+    private static final VarHandle U32 = view(int[].class);
+    private static final VarHandle EIGHT = view(long[].class);
+    private static final long EACH_OF_EIGHT = 0x0101_0101_0101_0101L;
 
     private final PackedMatrix packed;
     private final BlockLayout layout;
     private final int sourceBytes;
-    private final int[] codes;
+
+    /// A row of blocks: bytes are taken from an array, several at a time, because that is several times as fast as from a segment.
+    private final byte[] s;
+
+    private final byte[] codes;
 
     BlockPacking(PackedMatrix packed) {
         this.packed = packed;
         layout = packed.format().layout();
         sourceBytes = sourceBytes(packed.format());
-        codes = new int[layout.columns()];
+        s = new byte[packed.cols() / layout.columns() * sourceBytes];
+        codes = new byte[layout.columns()];
+    }
+
+    private static VarHandle view(Class<?> arrayType) {
+        return MethodHandles.byteArrayViewVarHandle(arrayType, ByteOrder.LITTLE_ENDIAN);
     }
 
     /// Bytes of one GGML block, which has as many columns as a record.
@@ -53,11 +61,13 @@ final class BlockPacking {
         };
     }
 
-    /// Packs the blocks of one row, which begins at byte `at` of the source.
-    void packRow(MemorySegment source, long at, int output) {
+    /// Packs the blocks of one row, which begins at byte `begin` of the source.
+    void packRow(MemorySegment source, long begin, int output) {
+        MemorySegment.copy(source, JAVA_BYTE, begin, s, 0, s.length);
+        int at = 0;
         for (int column = 0; column < packed.cols(); column += layout.columns()) {
             long record = layout.record(packed.cols(), output, column);
-            packBlock(source, at, record, output % GROUP);
+            packBlock(at, record, output % GROUP);
             long block = record + layout.headerBytes();
             for (int i = 0; i < layout.columns(); i += BLOCK) {
                 layout.putCodes(packed.data(), block, output, codes, i);
@@ -68,83 +78,83 @@ final class BlockPacking {
     }
 
     /// Writes the scales and leaves the codes in `codes`.
-    private void packBlock(MemorySegment s, long at, long record, int lane) {
+    private void packBlock(int at, long record, int lane) {
         switch (packed.format()) {
             case Q8_0 -> {
-                copyHalf(s, at, record + 2L * lane);
+                copyHalf(at, record + 2L * lane);
                 for (int i = 0; i < BLOCK; i++) {
-                    codes[i] = s.get(JAVA_BYTE, at + 2 + i) + layout.offset();
+                    codes[i] = (byte) (s[at + 2 + i] + layout.offset());
                 }
             }
             case Q4_0, IQ4_NL -> {
-                copyHalf(s, at, record + 2L * lane);
-                nibbles(s, at + 2, 0);
+                copyHalf(at, record + 2L * lane);
+                nibbles(at + 2, 0);
             }
             case Q4_1 -> {
-                copyHalf(s, at, record + 2L * lane);
-                copyHalf(s, at + 2, record + 32 + 2L * lane);
-                nibbles(s, at + 4, 0);
+                copyHalf(at, record + 2L * lane);
+                copyHalf(at + 2, record + 32 + 2L * lane);
+                nibbles(at + 4, 0);
             }
             case Q5_0 -> {
-                copyHalf(s, at, record + 2L * lane);
-                nibbles(s, at + 6, 0);
-                fifthBits(s.get(U32, at + 2));
+                copyHalf(at, record + 2L * lane);
+                nibbles(at + 6, 0);
+                fifthBits((int) U32.get(s, at + 2));
             }
             case Q5_1 -> {
-                copyHalf(s, at, record + 2L * lane);
-                copyHalf(s, at + 2, record + 32 + 2L * lane);
-                nibbles(s, at + 8, 0);
-                fifthBits(s.get(U32, at + 4));
+                copyHalf(at, record + 2L * lane);
+                copyHalf(at + 2, record + 32 + 2L * lane);
+                nibbles(at + 8, 0);
+                fifthBits((int) U32.get(s, at + 4));
             }
             case MXFP4 -> {
-                packed.data().set(JAVA_SHORT, record + 2L * lane, halfPower(unsigned(s, at)));
-                nibbles(s, at + 1, 0);
+                packed.data().set(JAVA_SHORT, record + 2L * lane, halfPower(unsigned(at)));
+                nibbles(at + 1, 0);
             }
             case Q2_K -> {
-                copyHalf(s, at + 80, record + 2L * lane);
-                copyHalf(s, at + 82, record + 32 + 2L * lane);
+                copyHalf(at + 80, record + 2L * lane);
+                copyHalf(at + 82, record + 32 + 2L * lane);
                 for (int run = 0; run < 16; run++) {
-                    putByte(record + 64, run, lane, unsigned(s, at + run));
+                    putByte(record + 64, run, lane, unsigned(at + run));
                 }
-                twoBits(s, at + 16);
+                twoBits(at + 16);
             }
             case Q3_K -> {
-                widenHalf(s, at + 108, record + 4L * lane);
+                widenHalf(at + 108, record + 4L * lane);
                 for (int run = 0; run < 16; run++) {
-                    int low = (unsigned(s, at + 96 + (run & 7)) >> (4 * (run >> 3))) & 15;
-                    int high = (unsigned(s, at + 104 + (run & 3)) >> (2 * (run >> 2))) & 3;
+                    int low = (unsigned(at + 96 + (run & 7)) >> (4 * (run >> 3))) & 15;
+                    int high = (unsigned(at + 104 + (run & 3)) >> (2 * (run >> 2))) & 3;
                     putByte(record + 64, run, lane, (low | high << 4) - 32);
                 }
-                twoBits(s, at + 32);
-                for (int i = 0; i < 256; i++) {
-                    codes[i] |= ((unsigned(s, at + i % 32) >> (i / 32)) & 1) << 2;
+                twoBits(at + 32);
+                for (int run = 0; run < 8; run++) {
+                    addField(at, 32, run, 1, 32 * run, 2);
                 }
             }
             case Q4_K -> {
-                packKScales(s, at, record, lane);
-                pairedNibbles(s, at + 16);
+                packKScales(at, record, lane);
+                pairedNibbles(at + 16);
             }
             case Q5_K -> {
-                packKScales(s, at, record, lane);
-                pairedNibbles(s, at + 48);
-                for (int i = 0; i < 256; i++) {
-                    codes[i] |= ((unsigned(s, at + 16 + i % 32) >> (i / 32)) & 1) << 4;
+                packKScales(at, record, lane);
+                pairedNibbles(at + 48);
+                for (int run = 0; run < 8; run++) {
+                    addField(at + 16, 32, run, 1, 32 * run, 4);
                 }
             }
             case Q6_K -> {
-                widenHalf(s, at + 208, record + 4L * lane);
+                widenHalf(at + 208, record + 4L * lane);
                 for (int run = 0; run < 16; run++) {
-                    putByte(record + 64, run, lane, s.get(JAVA_BYTE, at + 192 + run));
+                    putByte(record + 64, run, lane, s[at + 192 + run]);
                 }
-                sixBits(s, at);
+                sixBits(at);
             }
             case IQ4_XS -> {
-                widenHalf(s, at, record + 4L * lane);
-                int high = s.get(U16, at + 2);
+                widenHalf(at, record + 4L * lane);
+                int high = (short) U16.get(s, at + 2);
                 for (int run = 0; run < 8; run++) {
-                    int low = (unsigned(s, at + 4 + (run >> 1)) >> (4 * (run & 1))) & 15;
+                    int low = (unsigned(at + 4 + (run >> 1)) >> (4 * (run & 1))) & 15;
                     putByte(record + 64, run, lane, (low | ((high >> (2 * run)) & 3) << 4) - 32);
-                    nibbles(s, at + 8 + 16L * run, 32 * run);
+                    nibbles(at + 8 + 16 * run, 32 * run);
                 }
             }
             default -> throw new IllegalStateException("no blocks: " + packed.format());
@@ -152,60 +162,72 @@ final class BlockPacking {
     }
 
     /// Sixteen bytes: elements 0 to 15 in the low nibbles, 16 to 31 in the high ones.
-    private void nibbles(MemorySegment s, long at, int to) {
-        for (int i = 0; i < 16; i++) {
-            int pair = s.get(JAVA_BYTE, at + i);
-            codes[to + i] = pair & 15;
-            codes[to + 16 + i] = (pair >> 4) & 15;
-        }
+    private void nibbles(int at, int to) {
+        setField(at, 16, 0, 15, to);
+        setField(at, 16, 4, 15, to + 16);
     }
 
     private void fifthBits(int bits) {
         for (int i = 0; i < BLOCK; i++) {
-            codes[i] |= ((bits >>> i) & 1) << 4;
+            codes[i] |= (byte) (((bits >>> i) & 1) << 4);
         }
     }
 
     /// Runs of 32 elements, two of which share 32 bytes: the even one in the low nibbles.
-    private void pairedNibbles(MemorySegment s, long at) {
+    private void pairedNibbles(int at) {
         for (int pair = 0; pair < 4; pair++) {
-            for (int i = 0; i < 32; i++) {
-                int stored = s.get(JAVA_BYTE, at + 32L * pair + i);
-                codes[64 * pair + i] = stored & 15;
-                codes[64 * pair + 32 + i] = (stored >> 4) & 15;
-            }
+            setField(at + 32 * pair, 32, 0, 15, 64 * pair);
+            setField(at + 32 * pair, 32, 4, 15, 64 * pair + 32);
         }
     }
 
     /// Halves of 128 elements, each four runs of 32 that share 32 bytes.
-    private void twoBits(MemorySegment s, long at) {
-        for (int i = 0; i < 256; i++) {
-            codes[i] = (s.get(JAVA_BYTE, at + i / 128 * 32L + i % 32) >> (i / 32 % 4 * 2)) & 3;
+    private void twoBits(int at) {
+        for (int run = 0; run < 8; run++) {
+            setField(at + run / 4 * 32, 32, run % 4 * 2, 3, 32 * run);
         }
     }
 
     /// 128 bytes of low nibbles and 64 of high bit pairs, for two halves of four runs of 32.
-    private void sixBits(MemorySegment s, long at) {
-        for (int i = 0; i < 256; i++) {
-            int half = i / 128;
-            int run = i / 32 % 4;
-            int low =
-                    s.get(JAVA_BYTE, at + 64L * half + 32L * (run & 1) + i % 32)
-                            >> (4 * (run >> 1));
-            int high = s.get(JAVA_BYTE, at + 128 + 32L * half + i % 32) >> (2 * run);
-            codes[i] = (low & 15) | (high & 3) << 4;
+    private void sixBits(int at) {
+        for (int run = 0; run < 8; run++) {
+            int half = run / 4;
+            int quarter = run % 4;
+            setField(at + 64 * half + 32 * (quarter & 1), 32, 4 * (quarter >> 1), 15, 32 * run);
+            addField(at + 128 + 32 * half, 32, 2 * quarter, 3, 32 * run, 4);
         }
+    }
+
+    /// The bits of `mask` from bit `shift` of each of some bytes become codes.
+    ///
+    /// @param count a multiple of 8
+    private void setField(int at, int count, int shift, int mask, int to) {
+        for (int i = 0; i < count; i += 8) {
+            EIGHT.set(codes, to + i, field(at + i, shift, mask));
+        }
+    }
+
+    /// The same, into codes that are there, from their bit `up` on.
+    private void addField(int at, int count, int shift, int mask, int to, int up) {
+        for (int i = 0; i < count; i += 8) {
+            long there = (long) EIGHT.get(codes, to + i);
+            EIGHT.set(codes, to + i, there | field(at + i, shift, mask) << up);
+        }
+    }
+
+    private long field(int at, int shift, int mask) {
+        return (long) EIGHT.get(s, at) >>> shift & mask * EACH_OF_EIGHT;
     }
 
     /// d, dmin and twelve bytes with eight scales and minima of six bits: the first four of each lie in the low bits of bytes
     /// 0 to 7, whose upper two bits complete the low nibbles (scales) and high nibbles (minima) of bytes 8 to 11.
-    private void packKScales(MemorySegment s, long at, long record, int lane) {
-        copyHalf(s, at, record + 2L * lane);
-        copyHalf(s, at + 2, record + 32 + 2L * lane);
+    private void packKScales(int at, long record, int lane) {
+        copyHalf(at, record + 2L * lane);
+        copyHalf(at + 2, record + 32 + 2L * lane);
         for (int run = 0; run < 4; run++) {
-            int scale = unsigned(s, at + 4 + run);
-            int minimum = unsigned(s, at + 8 + run);
-            int both = unsigned(s, at + 12 + run);
+            int scale = unsigned(at + 4 + run);
+            int minimum = unsigned(at + 8 + run);
+            int both = unsigned(at + 12 + run);
             putByte(record + 64, 2 * run, lane, scale & 63);
             putByte(record + 64, 2 * run + 8, lane, (both & 15) | (scale >> 6) << 4);
             putByte(record + 80, 2 * run, lane, minimum & 63);
@@ -217,12 +239,12 @@ final class BlockPacking {
         packed.data().set(JAVA_BYTE, array + 16L * run + lane, (byte) value);
     }
 
-    private void copyHalf(MemorySegment s, long at, long to) {
-        packed.data().set(JAVA_SHORT, to, s.get(U16, at));
+    private void copyHalf(int at, long to) {
+        packed.data().set(JAVA_SHORT, to, (short) U16.get(s, at));
     }
 
-    private void widenHalf(MemorySegment s, long at, long to) {
-        packed.data().set(JAVA_FLOAT, to, Float.float16ToFloat(s.get(U16, at)));
+    private void widenHalf(int at, long to) {
+        packed.data().set(JAVA_FLOAT, to, Float.float16ToFloat((short) U16.get(s, at)));
     }
 
     /// The BF16 number `2^(exponent - 128)`; the first two are subnormal.
@@ -230,7 +252,7 @@ final class BlockPacking {
         return (short) (exponent < 2 ? 0x20 << exponent : (exponent - 1) << 7);
     }
 
-    private static int unsigned(MemorySegment s, long at) {
-        return Byte.toUnsignedInt(s.get(JAVA_BYTE, at));
+    private int unsigned(int at) {
+        return Byte.toUnsignedInt(s[at]);
     }
 }

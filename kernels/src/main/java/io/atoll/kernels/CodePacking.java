@@ -72,13 +72,10 @@ final class CodePacking {
                 packed.data().set(JAVA_BYTE, zeros + output % GROUP, rows.zeros()[at]);
             }
         }
-        int[] codes = new int[BLOCK];
         for (int column = 0; column < packed.cols(); column += BLOCK) {
-            for (int i = 0; i < BLOCK; i++) {
-                codes[i] = rows.codes()[row * packed.cols() + column + i] & 0xFF;
-            }
             long block = layout.block(packed.cols(), output, column);
-            layout.putCodes(packed.data(), block, output, codes, 0);
+            int from = row * packed.cols() + column;
+            layout.putCodes(packed.data(), block, output, rows.codes(), from);
         }
     }
 

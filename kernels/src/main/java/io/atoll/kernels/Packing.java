@@ -107,7 +107,7 @@ public final class Packing {
         }
         PackedMatrix packed = allocate(WeightFormat.Q8, rows, cols, allocator);
         int blocks = cols / BLOCK;
-        int[] codes = new int[BLOCK];
+        byte[] codes = new byte[BLOCK];
         int output = 0;
         for (QuantizedRows source : sources) {
             for (long row = 0; row < source.rows(); row++, output++) {
@@ -224,7 +224,7 @@ public final class Packing {
             rows = Math.addExact(rows, source.rows());
         }
         PackedMatrix packed = allocate(WeightFormat.Q8, rows, cols, allocator);
-        int[] codes = new int[BLOCK];
+        byte[] codes = new byte[BLOCK];
         int output = 0;
         for (RowSource source : sources) {
             for (int row = 0; row < source.rows(); row++, output++) {
@@ -243,7 +243,7 @@ public final class Packing {
     public static PackedMatrix quantize(
             int rows, int cols, RowReader reader, SegmentAllocator allocator) {
         PackedMatrix packed = allocate(WeightFormat.Q8, rows, cols, allocator);
-        int[] codes = new int[BLOCK];
+        byte[] codes = new byte[BLOCK];
         readSlices(
                 packed,
                 reader,
@@ -278,7 +278,7 @@ public final class Packing {
     }
 
     private static void quantizeBlock(
-            RowSource source, int row, PackedMatrix packed, int output, int block, int[] codes) {
+            RowSource source, int row, PackedMatrix packed, int output, int block, byte[] codes) {
         long first = (long) row * packed.cols() + (long) block * BLOCK;
         float max = 0f;
         for (int i = 0; i < BLOCK; i++) {
@@ -297,17 +297,17 @@ public final class Packing {
         float scale = max / 127f;
         float inverse = scale >= Float.MIN_NORMAL ? 1f / scale : 0f;
         for (int i = 0; i < BLOCK; i++) {
-            codes[i] = (int) Math.rint(value(source, first + i) * inverse);
+            codes[i] = (byte) Math.rint(value(source, first + i) * inverse);
         }
         putQ8(packed, output, block, inverse == 0f ? 0f : scale, codes);
     }
 
     /// @param levels -128 to 127, overwritten
     private static void putQ8(
-            PackedMatrix packed, int output, int block, float scale, int[] levels) {
+            PackedMatrix packed, int output, int block, float scale, byte[] levels) {
         BlockLayout layout = packed.format().layout();
         for (int i = 0; i < BLOCK; i++) {
-            levels[i] += layout.offset();
+            levels[i] += (byte) layout.offset();
         }
         long record = layout.record(packed.cols(), output, block * BLOCK);
         packed.data().set(JAVA_FLOAT, record + 4L * (output % GROUP), scale);

@@ -28,13 +28,16 @@ import java.util.stream.Stream;
 /// The manifest comes last, so whatever happens there is a finished pack or none. A packer that finds a journal of the same
 /// plan keeps the files in it whose bytes still have those sums, and writes the others; the result is the same bytes.
 ///
-/// It holds a few MiB for each thread, and the source's pages are given back as it goes.
+/// It holds a few MiB for each thread, and the source's pages are given back after each [#RELEASE_BYTES].
 public final class Packer {
     /// Behind the name of a file that is not whole.
     static final String TEMPORARY = ".part";
 
     /// Bytes that are made at a time, about: what a thread needs in memory.
     private static final long PIECE_BYTES = 4L << 20;
+
+    /// Bytes that are written before the pages of the source that were read for them are given back: a file of experts has several GB.
+    private static final long RELEASE_BYTES = 128L << 20;
 
     /// What becomes of the disk beyond the weights: manifest, journal, texts.
     private static final long SPARE_BYTES = 16L << 20;
@@ -135,7 +138,6 @@ public final class Packer {
                         WeightFile written = write(file);
                         finished.put(written.name(), written);
                         journal.add(entry(written));
-                        source.weights().releasePages();
                     }
                 }
             }
@@ -334,7 +336,14 @@ public final class Packer {
         int[] sums = new int[all.size()];
         try {
             try (OutputFile output = disk.create(temporary)) {
-                pool.run(all.size(), index -> sums[index] = write(output, all.get(index)));
+                for (int first = 0, end; first < all.size(); first = end) {
+                    int from = first;
+                    end = batchEnd(all, first);
+                    pool.run(
+                            end - first,
+                            index -> sums[from + index] = write(output, all.get(from + index)));
+                    source.weights().releasePages();
+                }
                 output.force();
             }
             disk.rename(temporary, path);
@@ -353,6 +362,16 @@ public final class Packer {
             regions.add(file.regions().get(i).entry().withSum(sum));
         }
         return new WeightFile(file.entry().name(), file.entry().bytes(), regions);
+    }
+
+    /// Where the pieces end that make [#RELEASE_BYTES], beginning with one of them.
+    private static int batchEnd(List<Piece> pieces, int first) {
+        int end = first;
+        long bytes = 0;
+        while (end < pieces.size() && bytes < RELEASE_BYTES) {
+            bytes += pieces.get(end++).bytes;
+        }
+        return end;
     }
 
     /// The bytes of a region in order, without a gap.
