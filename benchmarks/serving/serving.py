@@ -53,15 +53,28 @@ def words(count, generator):
     return " ".join(generator.choice(WORDS) for _ in range(count))
 
 
+def tokens_of_a_word():
+    """Tokenizers of synthetic models have hardly any whole words."""
+    connection = http.client.HTTPConnection(ADDRESS)
+    body = json.dumps({"prompt": words(1000, random.Random(2))})
+    connection.request("POST", "/tokenize", body, {"Content-Type": "application/json"})
+    return json.load(connection.getresponse())["count"] / 1000
+
+
+def text(tokens, generator):
+    return words(max(1, round(tokens / TOKENS_OF_A_WORD)), generator)
+
+
 def turns(generator):
-    conversation = [{"role": "user", "content": words(3900, generator)}]
-    first, usage, text, _ = stream(conversation, 4)
-    conversation += [{"role": "assistant", "content": text}, {"role": "user", "content": words(20, generator)}]
+    conversation = [{"role": "user", "content": text(4000, generator)}]
+    first, usage, said, _ = stream(conversation, 4)
+    conversation += [{"role": "assistant", "content": said}, {"role": "user", "content": text(30, generator)}]
     second, next_usage, _, _ = stream(conversation, 4)
     cached = next_usage["prompt_tokens_details"]["cached_tokens"]
     print(
         f"first turn of {usage['prompt_tokens']} tokens: {first[0]:.2f} s to the first token; second turn, {cached} of"
-        f" {next_usage['prompt_tokens']} from the cache: {second[0]:.2f} s, {100 * second[0] / first[0]:.1f} %"
+        f" {next_usage['prompt_tokens']} from the cache: {second[0]:.2f} s, {100 * second[0] / first[0]:.1f} %",
+        flush=True,
     )
 
 
@@ -72,7 +85,7 @@ def together(count, generator):
     def run(i, prompt):
         results[i] = stream([{"role": "user", "content": prompt}], 128)
 
-    threads = [threading.Thread(target=run, args=(i, words(20, generator))) for i in range(count)]
+    threads = [threading.Thread(target=run, args=(i, text(20, generator))) for i in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -82,6 +95,9 @@ def together(count, generator):
     return sum(start < t <= end for times in absolute for t in times) / (end - start)
 
 
+TOKENS_OF_A_WORD = tokens_of_a_word()
+
+
 def main():
     generator = random.Random(1)
     together(2, generator)  # so that the server's code is compiled
@@ -89,7 +105,7 @@ def main():
         turns(generator)
     for count in (1, 16):
         rates = sorted(together(count, generator) for _ in range(ROUNDS))
-        print(f"{count} together: {statistics.median(rates):.1f} tokens/s ({rates[0]:.1f} to {rates[-1]:.1f})")
+        print(f"{count} together: {statistics.median(rates):.1f} tokens/s ({rates[0]:.1f} to {rates[-1]:.1f})", flush=True)
 
 
 main()
