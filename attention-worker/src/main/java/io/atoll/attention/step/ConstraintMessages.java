@@ -35,6 +35,10 @@ final class ConstraintMessages {
             case Constraint.Regex(String pattern) -> message.setRegex(pattern);
             case Constraint.ContextFree(String grammar) -> message.setGrammar(grammar);
             case Constraint.ToolCalls calls -> message.setToolCalls(message(calls));
+            case Constraint.TextOrCalls(Constraint text, Constraint.ToolCalls calls) -> {
+                set(message, text);
+                message.setOrCalls(message(calls));
+            }
         }
     }
 
@@ -62,7 +66,13 @@ final class ConstraintMessages {
                                         reasoning.getClosingList(),
                                         reasoning.getLeadList()))
                         : Optional.empty(),
-                text(message));
+                text(message).map(text -> orCalls(text, message)));
+    }
+
+    private static Constraint orCalls(Constraint text, io.atoll.proto.v1.OutputConstraint message) {
+        return message.hasOrCalls()
+                ? new Constraint.TextOrCalls(text, calls(message.getOrCalls()))
+                : text;
     }
 
     private static Optional<Constraint> text(io.atoll.proto.v1.OutputConstraint message) {
@@ -76,7 +86,7 @@ final class ConstraintMessages {
         };
     }
 
-    private static Constraint calls(ToolCalls message) {
+    private static Constraint.ToolCalls calls(ToolCalls message) {
         return new Constraint.ToolCalls(
                 message.getToolsList().stream()
                         .map(

@@ -72,7 +72,7 @@ final class ChatRequests implements GenerationService.Preparation {
                         format,
                         topLogprobs,
                         StructuredOutput.constraint(
-                                form(body, tools),
+                                tools.form(StructuredOutput.read(body, json)),
                                 model,
                                 chat.opensThinking(),
                                 ThinkingFields.budget(body)),
@@ -95,17 +95,6 @@ final class ChatRequests implements GenerationService.Preparation {
             throw RequestException.invalid("top_logprobs", "needs logprobs to be true");
         }
         return wanted ? OptionalInt.of(top.orElse(0)) : OptionalInt.empty();
-    }
-
-    /// What the answer has to be: a call, if one is forced, or what `response_format` says.
-    private Optional<StructuredOutput> form(JsonFields body, ToolFields tools) {
-        Optional<StructuredOutput> format = StructuredOutput.read(body, json);
-        if (format.isPresent() && tools.offered().isPresent()) {
-            throw RequestException.invalid(
-                    format.get().field(),
-                    "cannot be combined with tools yet, unless tool_choice is none");
-        }
-        return tools.forced().or(() -> format);
     }
 
     /// The prompt that a request's messages, tools and template options make.

@@ -125,6 +125,13 @@ record StructuredOutput(Constraint constraint, String field) {
         return escaped.toString();
     }
 
+    /// This form, or tool calls in its place.
+    StructuredOutput or(StructuredOutput calls) {
+        return new StructuredOutput(
+                new Constraint.TextOrCalls(constraint, (Constraint.ToolCalls) calls.constraint),
+                field);
+    }
+
     /// The constraint as the attention worker gets it; none if the output is free. What is wrong with a form is found here.
     ///
     /// @param form of the answer behind the reasoning

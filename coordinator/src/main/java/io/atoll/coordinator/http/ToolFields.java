@@ -12,11 +12,13 @@ import java.util.Optional;
 /// The tools of a chat request: `tools`, `tool_choice` and `parallel_tool_calls`.
 ///
 /// @param offered the definitions as the template gets them; absent if the model may not call any
-/// @param forced the calls that the answer has to be, if it may be nothing else
+/// @param calls what calls have to look like where the answer's form is asked for; absent if there may be none
+/// @param forced whether the answer has to be calls
 /// @param parallelCalls whether the model may call several at once
 record ToolFields(
         Optional<List<Map<String, Object>>> offered,
-        Optional<StructuredOutput> forced,
+        Optional<StructuredOutput> calls,
+        boolean forced,
         boolean parallelCalls) {
     private static final String CHOICE = "tool_choice";
     private static final String NO_PARAMETERS = "{\"type\": \"object\"}";
@@ -31,9 +33,13 @@ record ToolFields(
         }
         boolean several = body.bool("parallel_tool_calls", true);
         Choice choice = body.node(CHOICE).map(ToolFields::choice).orElse(Choice.AUTO);
+        boolean offers = choice.offers() && !tools.isEmpty();
         return new ToolFields(
-                choice.offers() && !tools.isEmpty() ? Optional.of(tools) : Optional.empty(),
-                choice.forces() ? Optional.of(forced(choice, callable, several)) : Optional.empty(),
+                offers ? Optional.of(tools) : Optional.empty(),
+                offers || choice.forces()
+                        ? Optional.of(calls(choice, callable, several))
+                        : Optional.empty(),
+                choice.forces(),
                 several);
     }
 
@@ -56,7 +62,7 @@ record ToolFields(
                 parameters.isObject() ? json.write(parameters) : NO_PARAMETERS);
     }
 
-    private static StructuredOutput forced(
+    private static StructuredOutput calls(
             Choice choice, List<Constraint.Tool> callable, boolean several) {
         List<Constraint.Tool> tools =
                 callable.stream()
@@ -71,6 +77,14 @@ record ToolFields(
         }
         return new StructuredOutput(
                 new Constraint.ToolCalls(tools, several && choice.name.isEmpty()), CHOICE);
+    }
+
+    /// What the answer has to be: calls, if they are forced; the form that is asked for, or calls in its place; or nothing special.
+    Optional<StructuredOutput> form(Optional<StructuredOutput> asked) {
+        if (forced) {
+            return calls;
+        }
+        return asked.map(form -> calls.map(form::or).orElse(form));
     }
 
     /// What reading the model's calls needs.

@@ -41,6 +41,18 @@ public sealed interface Constraint {
         }
     }
 
+    /// A text of one form, or calls in its place: for an answer that may call tools first and has its form when it does not.
+    ///
+    /// @param text any constraint but one with a choice of its own
+    record TextOrCalls(Constraint text, ToolCalls calls) implements Constraint {
+        public TextOrCalls {
+            Objects.requireNonNull(calls);
+            if (text instanceof TextOrCalls || text instanceof ToolCalls) {
+                throw new IllegalArgumentException("not the form of a text: " + text);
+            }
+        }
+    }
+
     /// A tool.
     ///
     /// @param where the place of its parameters in the request, for complaints

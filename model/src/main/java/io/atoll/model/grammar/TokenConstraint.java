@@ -24,17 +24,20 @@ public final class TokenConstraint {
     /// @throws GrammarException if it is malformed, uses what is not offered, passes a limit, or matches no text
     public static TokenConstraint compile(
             Constraint constraint, TokenTrie trie, GrammarLimits limits) {
-        Grammar grammar =
-                switch (constraint) {
-                    case Constraint.JsonSchema(var schema) ->
-                            SchemaCompiler.compile(schema, limits);
-                    case Constraint.JsonObject() -> SchemaCompiler.anyObject();
-                    case Constraint.Regex(var pattern) ->
-                            Grammar.of(RegexParser.whole(pattern, "regex", limits));
-                    case Constraint.ContextFree(var text) -> GrammarParser.parse(text, limits);
-                    case Constraint.ToolCalls calls -> ToolCallGrammar.of(calls, limits);
-                };
-        return of(grammar, trie, limits);
+        return of(grammar(constraint, limits), trie, limits);
+    }
+
+    private static Grammar grammar(Constraint constraint, GrammarLimits limits) {
+        return switch (constraint) {
+            case Constraint.JsonSchema(var schema) -> SchemaCompiler.compile(schema, limits);
+            case Constraint.JsonObject() -> SchemaCompiler.anyObject();
+            case Constraint.Regex(var pattern) ->
+                    Grammar.of(RegexParser.whole(pattern, "regex", limits));
+            case Constraint.ContextFree(var text) -> GrammarParser.parse(text, limits);
+            case Constraint.ToolCalls calls -> ToolCallGrammar.of(calls, limits);
+            case Constraint.TextOrCalls(var text, var calls) ->
+                    Grammar.either(grammar(text, limits), grammar(calls, limits));
+        };
     }
 
     static TokenConstraint of(Grammar grammar, TokenTrie trie, GrammarLimits limits) {

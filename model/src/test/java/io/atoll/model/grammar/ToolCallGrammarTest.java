@@ -1,6 +1,7 @@
 package io.atoll.model.grammar;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -111,6 +112,28 @@ class ToolCallGrammarTest {
                         GrammarException.class,
                         () -> Vocabularies.compile(new Constraint.ToolCalls(List.of(bad), false)));
         assertEquals("tools[0].function.parameters/properties/a/uniqueItems", refused.where());
+    }
+
+    @Test
+    void callsMayStandInPlaceOfAForm() {
+        Constraint.ToolCalls calls = new Constraint.ToolCalls(List.of(TOOL, PLAIN), true);
+        String call = call("<function=now>\n</function>\n");
+        for (Constraint form :
+                List.of(
+                        new Constraint.JsonSchema("{\"enum\": [1, \"<tool\"]}"),
+                        new Constraint.Regex("1|\"<tool\""),
+                        new Constraint.ContextFree(
+                                "root ::= \"1\" | word\nword ::= \"\\\"<tool\\\"\""))) {
+            Constraint either = new Constraint.TextOrCalls(form, calls);
+            assertTrue(Vocabularies.accepts(either, "1"), form::toString);
+            assertTrue(Vocabularies.accepts(either, "\"<tool\""), form::toString);
+            assertTrue(Vocabularies.accepts(either, call), form::toString);
+            assertTrue(Vocabularies.accepts(either, call + "\n" + call), form::toString);
+            assertFalse(Vocabularies.accepts(either, "1" + call), form::toString);
+            assertFalse(Vocabularies.accepts(either, call + "1"), form::toString);
+        }
+        assertThrows(
+                IllegalArgumentException.class, () -> new Constraint.TextOrCalls(calls, calls));
     }
 
     /// Whatever is sampled is read as calls of these tools, with arguments that the schema describes.
