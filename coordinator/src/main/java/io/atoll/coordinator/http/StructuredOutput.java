@@ -126,10 +126,8 @@ record StructuredOutput(Constraint constraint, String field) {
     }
 
     /// This form, or tool calls in its place.
-    StructuredOutput or(StructuredOutput calls) {
-        return new StructuredOutput(
-                new Constraint.TextOrCalls(constraint, (Constraint.ToolCalls) calls.constraint),
-                field);
+    StructuredOutput or(Constraint.ToolCalls calls) {
+        return new StructuredOutput(new Constraint.TextOrCalls(constraint, calls), field);
     }
 
     /// The constraint as the attention worker gets it; none if the output is free. What is wrong with a form is found here.

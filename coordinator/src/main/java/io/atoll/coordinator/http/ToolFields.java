@@ -12,12 +12,12 @@ import java.util.Optional;
 /// The tools of a chat request: `tools`, `tool_choice` and `parallel_tool_calls`.
 ///
 /// @param offered the definitions as the template gets them; absent if the model may not call any
-/// @param calls what calls have to look like where the answer's form is asked for; absent if there may be none
+/// @param calls those that the model may make, for an answer with a form; absent if it may make none
 /// @param forced whether the answer has to be calls
 /// @param parallelCalls whether the model may call several at once
 record ToolFields(
         Optional<List<Map<String, Object>>> offered,
-        Optional<StructuredOutput> calls,
+        Optional<Constraint.ToolCalls> calls,
         boolean forced,
         boolean parallelCalls) {
     private static final String CHOICE = "tool_choice";
@@ -62,7 +62,7 @@ record ToolFields(
                 parameters.isObject() ? json.write(parameters) : NO_PARAMETERS);
     }
 
-    private static StructuredOutput calls(
+    private static Constraint.ToolCalls calls(
             Choice choice, List<Constraint.Tool> callable, boolean several) {
         List<Constraint.Tool> tools =
                 callable.stream()
@@ -75,14 +75,13 @@ record ToolFields(
                             .map(name -> "names a tool that is not in tools: " + name)
                             .orElse("needs tools"));
         }
-        return new StructuredOutput(
-                new Constraint.ToolCalls(tools, several && choice.name.isEmpty()), CHOICE);
+        return new Constraint.ToolCalls(tools, several && choice.name.isEmpty());
     }
 
     /// What the answer has to be: calls, if they are forced; the form that is asked for, or calls in its place; or nothing special.
     Optional<StructuredOutput> form(Optional<StructuredOutput> asked) {
         if (forced) {
-            return calls;
+            return calls.map(forcedCalls -> new StructuredOutput(forcedCalls, CHOICE));
         }
         return asked.map(form -> calls.map(form::or).orElse(form));
     }

@@ -43,7 +43,7 @@ public sealed interface Constraint {
 
     /// A text of one form, or calls in its place: for an answer that may call tools first and has its form when it does not.
     ///
-    /// @param text any constraint but one with a choice of its own
+    /// @param text any form but calls
     record TextOrCalls(Constraint text, ToolCalls calls) implements Constraint {
         public TextOrCalls {
             Objects.requireNonNull(calls);
