@@ -76,6 +76,7 @@ class LayoutTest {
         onlyIn("io.atoll.cluster.membership..", "com.hazelcast..");
         onlyIn("io.atoll.coordinator.http..", "com.linecorp.armeria..");
         onlyIn("io.atoll.coordinator.metrics..", "io.prometheus..");
+        onlyIn("io.atoll.coordinator.trace..", "io.opentelemetry..");
     }
 
     @Test

@@ -7,6 +7,7 @@ import io.atoll.coordinator.http.HttpApi;
 import io.atoll.coordinator.metrics.ServerMetrics;
 import io.atoll.coordinator.sequence.GenerationRequest;
 import io.atoll.coordinator.sequence.ServedModel;
+import io.atoll.coordinator.trace.RequestTraces;
 import io.atoll.proto.Failure;
 import java.io.IOException;
 import java.util.Optional;
@@ -24,6 +25,7 @@ import java.util.Optional;
 public final class Coordinator implements AutoCloseable {
     private final Engine engine;
     private final HttpApi http;
+    private final RequestTraces traces;
 
     /// @param worker borrowed until `close()` returns: nobody else may call it, and its owner closes it
     /// @param model borrowed likewise
@@ -32,9 +34,16 @@ public final class Coordinator implements AutoCloseable {
             throws IOException {
         ServerMetrics metrics = new ServerMetrics();
         this.engine = new Engine(worker, settings.engine(), model::outputText, metrics);
+        this.traces = RequestTraces.of(settings.traces());
         this.http =
                 new HttpApi(
-                        settings.http(), settings.gate(), model, worker.info(), engine, metrics);
+                        settings.http(),
+                        settings.gate(),
+                        model,
+                        worker.info(),
+                        engine,
+                        metrics,
+                        traces);
     }
 
     /// Starts the step loop, then listens.
@@ -70,5 +79,6 @@ public final class Coordinator implements AutoCloseable {
     public void close() {
         engine.close(); // while the server still answers, so that clients get their last tokens
         http.close();
+        traces.close();
     }
 }

@@ -41,7 +41,8 @@ final class CoordinatorSettingsTest {
                                 2048, // rows from checkpoint to checkpoint
                                 1024, // buffered events
                                 Duration.ofSeconds(60), // step
-                                Duration.ofSeconds(30))), // drain
+                                Duration.ofSeconds(30)), // drain
+                        Optional.empty()), // no traces
                 CoordinatorSettings.defaults());
     }
 }

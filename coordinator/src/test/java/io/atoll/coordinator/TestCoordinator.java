@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.atoll.coordinator.engine.EngineSettings;
 import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.http.HttpSettings;
+import io.atoll.coordinator.trace.TraceSettings;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -17,6 +18,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /// A coordinator on a free port with a [FakeAttentionWorker], and a client for it.
@@ -48,11 +50,32 @@ public final class TestCoordinator implements AutoCloseable {
             HttpSettings http,
             GateSettings gate,
             EngineSettings engine) {
+        this(worker, http, gate, engine, Optional.empty());
+    }
+
+    /// Whose requests are traced.
+    public TestCoordinator(TraceSettings traces) {
+        this(
+                TestModel.worker(),
+                http(Duration.ofMinutes(1)),
+                GateSettings.defaults(),
+                EngineSettings.defaults(),
+                Optional.of(traces));
+    }
+
+    private TestCoordinator(
+            FakeAttentionWorker worker,
+            HttpSettings http,
+            GateSettings gate,
+            EngineSettings engine,
+            Optional<TraceSettings> traces) {
         this.worker = worker;
         try {
             this.coordinator =
                     new Coordinator(
-                            new CoordinatorSettings(http, gate, engine), worker, TestModel.model());
+                            new CoordinatorSettings(http, gate, engine, traces),
+                            worker,
+                            TestModel.model());
             coordinator.start();
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -12,6 +12,7 @@ import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.gate.GateSettings.TlsFiles;
 import io.atoll.coordinator.http.HttpSettings;
 import io.atoll.coordinator.sequence.ServedModel;
+import io.atoll.coordinator.trace.TraceSettings;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.chat.ChatTemplate;
 import io.atoll.model.grammar.ConstraintCache;
@@ -48,7 +49,7 @@ public final class Serving implements AutoCloseable {
             coordinator =
                     opened.add(
                             new Coordinator(
-                                    settings(section, file, worker),
+                                    settings(section, file, worker, modelName),
                                     worker,
                                     new ServedModel(
                                             modelName,
@@ -117,7 +118,10 @@ public final class Serving implements AutoCloseable {
     }
 
     private static CoordinatorSettings settings(
-            CoordinatorSection section, ClusterFile file, AttentionWorker worker) {
+            CoordinatorSection section,
+            ClusterFile file,
+            AttentionWorker worker,
+            String modelName) {
         HttpSettings http = HttpSettings.defaults();
         EngineSettings engine = EngineSettings.defaults();
         return new CoordinatorSettings(
@@ -133,7 +137,7 @@ public final class Serving implements AutoCloseable {
                         section.requestTimeout(),
                         http.readTimeout(),
                         http.writeTimeout(),
-                        http.heartbeat()),
+                        section.heartbeat()),
                 new GateSettings(
                         section.apiKeys(),
                         section.tls().map(tls -> new TlsFiles(tls.certificate(), tls.key())),
@@ -149,7 +153,14 @@ public final class Serving implements AutoCloseable {
                         file.attentionWorker()
                                 .combineDeadline()
                                 .plus(file.attentionWorker().reconnectGrace()),
-                        section.drainTimeout()));
+                        section.drainTimeout()),
+                section.traces()
+                        .map(
+                                traces ->
+                                        new TraceSettings(
+                                                traces.endpoint(),
+                                                traces.sampleRatio(),
+                                                modelName)));
     }
 
     /// Where the API is.

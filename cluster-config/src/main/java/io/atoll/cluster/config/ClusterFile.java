@@ -1,6 +1,7 @@
 package io.atoll.cluster.config;
 
 import com.fasterxml.jackson.core.type.TypeReference;
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashSet;
@@ -118,7 +119,9 @@ public record ClusterFile(
                         c.apiKeys,
                         c.tls,
                         c.corsOrigins,
-                        c.accessLog),
+                        c.accessLog,
+                        c.heartbeat,
+                        c.traces),
                 attentionWorker,
                 expertWorkers);
     }
@@ -163,6 +166,8 @@ public record ClusterFile(
     /// @param tls the certificate to serve HTTPS with; empty serves HTTP
     /// @param corsOrigins web pages of these origins may use the API from a browser: `https://chat.example.org`
     /// @param accessLog whether each request becomes a line of the log `atoll.access`
+    /// @param heartbeat a stream that is silent for this long, as during a long prefill, gets a sign of life
+    /// @param traces where the spans of requests go; empty makes none
     public record CoordinatorSection(
             HostPort listen,
             Optional<String> modelName,
@@ -181,7 +186,9 @@ public record ClusterFile(
             Optional<Path> apiKeys,
             Optional<TlsSection> tls,
             List<String> corsOrigins,
-            Boolean accessLog) {
+            Boolean accessLog,
+            Duration heartbeat,
+            Optional<TracesSection> traces) {
         static final CoordinatorSection DEFAULTS =
                 new CoordinatorSection(
                         null,
@@ -201,7 +208,9 @@ public record ClusterFile(
                         Optional.empty(),
                         Optional.empty(),
                         null,
-                        null);
+                        null,
+                        null,
+                        Optional.empty());
 
         public CoordinatorSection {
             listen = listen == null ? new HostPort("127.0.0.1", 8000) : listen;
@@ -231,6 +240,31 @@ public record ClusterFile(
                 }
             }
             accessLog = accessLog == null || accessLog;
+            heartbeat = positive("heartbeat", heartbeat, Duration.ofSeconds(10));
+            traces = traces == null ? Optional.empty() : traces;
+        }
+    }
+
+    /// OpenTelemetry traces of requests.
+    ///
+    /// @param endpoint of a collector, OTLP over HTTP, such as `http://localhost:4318/v1/traces`
+    /// @param sampleRatio share of the requests that are traced, 0 to 1; one that belongs to a caller's trace follows the
+    ///     caller's decision
+    public record TracesSection(URI endpoint, Double sampleRatio) {
+        public TracesSection {
+            if (endpoint == null) {
+                throw new IllegalArgumentException("traces need an endpoint");
+            }
+            String scheme = String.valueOf(endpoint.getScheme());
+            if (!(scheme.equals("http") || scheme.equals("https")) || endpoint.getHost() == null) {
+                throw new IllegalArgumentException(
+                        "traces: endpoint must be like http://host:4318/v1/traces: " + endpoint);
+            }
+            sampleRatio = sampleRatio == null ? 1.0 : sampleRatio;
+            if (!(sampleRatio >= 0 && sampleRatio <= 1)) {
+                throw new IllegalArgumentException(
+                        "traces: sample-ratio must be from 0 to 1: " + sampleRatio);
+            }
         }
     }
 

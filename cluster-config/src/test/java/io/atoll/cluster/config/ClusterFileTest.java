@@ -38,6 +38,7 @@ class ClusterFileTest {
                   drain-timeout: 20s
                   cors-origins: []
                   access-log: true
+                  heartbeat: 10s
                 attention-worker:
                   listen: 127.0.0.1:7100
                   threads: 0
@@ -96,6 +97,8 @@ class ClusterFileTest {
                           tls: {certificate: c.pem, key: k.pem}
                           cors-origins: ["https://chat.example.org", "http://localhost:3000"]
                           access-log: false
+                          heartbeat: 15s
+                          traces: {endpoint: "http://otel:4318/v1/traces", sample-ratio: 0.25}
                         attention-worker: {combine-deadline: 150ms}
                         expert-workers: [{name: a, address: "[fe80::1]:2"}]
                         """,
@@ -126,6 +129,10 @@ class ClusterFileTest {
                 "coordinator: {cors-origins: ['*']} | coordinator | https://host or"
                         + " http://host:port: *",
                 "coordinator: {cors-origins: ['https://a/']} | coordinator | https://a/",
+                "coordinator: {traces: {}} | coordinator.traces | traces need an endpoint",
+                "coordinator: {traces: {endpoint: 'otel:4317'}} | coordinator.traces | http://host",
+                "coordinator: {traces: {endpoint: 'http://o', sample-ratio: 2}} |"
+                        + " coordinator.traces | sample-ratio must be from 0 to 1: 2.0",
                 "expert-format: q4 | | expert-format must be q8 or absent: q4",
                 "expert-workers: [{name: a}] | expert-workers[0] | 'a' needs an address",
                 "expert-workers: [{address: 'h:1'}] | expert-workers[0] | needs a name",

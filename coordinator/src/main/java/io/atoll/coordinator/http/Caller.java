@@ -6,8 +6,10 @@ import io.atoll.coordinator.engine.GenerationStream;
 import io.atoll.coordinator.gate.Admission;
 import io.atoll.coordinator.sequence.GenerationEvent;
 import io.atoll.coordinator.sequence.GenerationRequest;
+import io.atoll.coordinator.trace.RequestTrace;
 import io.netty.util.AttributeKey;
 import java.util.Locale;
+import java.util.Optional;
 
 /// Who sent an HTTP request, and what it has led to: the sequences that were generated for it. Belongs to the request's context,
 /// where [KeyGate] puts the name and [AccessLog] reads the rest.
@@ -22,6 +24,7 @@ final class Caller {
     private long cachedTokens;
     private long outputTokens;
     private String finish = "-";
+    private Optional<RequestTrace> trace = Optional.empty();
 
     private Caller() {}
 
@@ -42,15 +45,27 @@ final class Caller {
         mostUrgent = key.mostUrgent();
     }
 
+    /// The request's spans are these.
+    synchronized void traced(RequestTrace spans) {
+        trace = Optional.of(spans);
+    }
+
     /// Has a sequence generated, no more urgently than the key allows.
     GenerationStream submit(Engine engine, GenerationRequest request) {
         int bound;
+        Optional<RequestTrace.Generation> traced;
         synchronized (this) {
             submitted++;
             promptTokens += request.prompt().length;
             bound = mostUrgent;
+            traced = trace.map(spans -> spans.submitted(request.prompt().length));
         }
-        return engine.submit(request.noMoreUrgentThan(bound), this::ended);
+        return engine.submit(
+                request.noMoreUrgentThan(bound),
+                end -> {
+                    traced.ifPresent(generation -> generation.ended(end));
+                    ended(end);
+                });
     }
 
     private synchronized void ended(GenerationEvent.End end) {
@@ -75,7 +90,8 @@ final class Caller {
                 + " output="
                 + outputTokens
                 + " finish="
-                + (ended < submitted ? "cancelled" : finish);
+                + (ended < submitted ? "cancelled" : finish)
+                + trace.flatMap(RequestTrace::traceId).map(id -> " trace=" + id).orElse("");
     }
 
     /// The key's name, or `-`.

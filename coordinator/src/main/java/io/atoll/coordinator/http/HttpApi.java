@@ -27,6 +27,7 @@ import io.atoll.coordinator.gate.ApiKeys;
 import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.metrics.ServerMetrics;
 import io.atoll.coordinator.sequence.ServedModel;
+import io.atoll.coordinator.trace.RequestTraces;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.io.IOException;
@@ -73,6 +74,7 @@ public final class HttpApi implements AutoCloseable {
     /// @param engine borrowed
     /// @param info what the engine's worker serves
     /// @param metrics what has been counted of the engine's work
+    /// @param traces borrowed
     /// @throws IOException if the keys or the certificate can't be read
     public HttpApi(
             HttpSettings settings,
@@ -80,7 +82,8 @@ public final class HttpApi implements AutoCloseable {
             ServedModel model,
             AttentionWorkerInfo info,
             Engine engine,
-            ServerMetrics metrics)
+            ServerMetrics metrics,
+            RequestTraces traces)
             throws IOException {
         this.gate = gate;
         this.engine = engine;
@@ -161,6 +164,7 @@ public final class HttpApi implements AutoCloseable {
                         .service("/health/ready", this::ready)
                         .serviceUnder("/", HttpApi::unknown)
                         .decorator(behindGate(keys))
+                        .decorator(behind -> new TracedService(behind, traces))
                         .errorHandler(new ErrorsAsJson())
                         .build();
     }

@@ -136,7 +136,8 @@ final class CertificatesTest {
                 new CoordinatorSettings(
                         TestCoordinator.http(Duration.ofMinutes(1)).listeningOn(host, 0),
                         gate,
-                        EngineSettings.defaults()),
+                        EngineSettings.defaults(),
+                        Optional.empty()),
                 TestModel.worker(),
                 TestModel.model());
     }
