@@ -199,6 +199,43 @@ public final class Forward implements AutoCloseable {
                 .asSlice(0, (long) config.vocabSize() * Float.BYTES);
     }
 
+    /// Logits that a step did not ask for, of rows that have gone through its layers. The logits of [#logits] are gone after it.
+    ///
+    /// @param rows of the last step, in any order; as many at a time go through the head as there is room for
+    /// @param visitor gets, from any thread of the pool, a task's number below `maxTasks`, the index in `rows`, and logits
+    ///     `[vocabSize]` that are valid during the call
+    public void forEachLogits(int[] rows, int maxTasks, LogitsVisitor visitor) {
+        int hidden = config.hiddenSize();
+        int vocabulary = config.vocabSize();
+        logits = workspace.logits;
+        int room = (int) (logits.byteSize() / ((long) vocabulary * Float.BYTES));
+        for (int begin = 0; begin < rows.length; begin += room) {
+            int first = begin;
+            int count = Math.min(room, rows.length - begin);
+            for (int i = 0; i < count; i++) {
+                Rows.copy(workspace.x, rows[first + i], workspace.branch, i, hidden);
+            }
+            finalNorm.apply(workspace.branch, workspace.normed, count);
+            head.apply(workspace.normed, count, logits);
+            int tasks = Math.min(maxTasks, count);
+            compute.pool()
+                    .run(
+                            tasks,
+                            task -> {
+                                for (int i = task; i < count; i += tasks) {
+                                    visitor.visit(task, first + i, logits(i));
+                                }
+                            });
+        }
+        compute.times().end(Stage.HEAD);
+    }
+
+    /// Takes the logits of one row.
+    public interface LogitsVisitor {
+        /// See [#forEachLogits].
+        void visit(int task, int index, MemorySegment logits);
+    }
+
     private void addInPlace(MemorySegment x, MemorySegment y, int rows) {
         int hidden = config.hiddenSize();
         compute.splitRows(

@@ -98,6 +98,22 @@ public final class Sampler {
         return new Choice.Chosen(token, (float) (logit - logSum), likely);
     }
 
+    /// Says how likely a token was that is known already.
+    ///
+    /// @param row f32, at least `vocabularySize` logits
+    /// @param top how many of the most likely tokens to report
+    /// @return [Choice.Chosen] or [Choice.NotFinite]
+    public Choice score(MemorySegment row, int token, int top) {
+        logits = row;
+        if (!kernels.laneMaxima(row, vocabularySize, maxima)) {
+            return notFinite();
+        }
+        float largest = largestMaximum();
+        double logSum = largest + StrictMath.log(kernels.sumExp(row, vocabularySize, largest));
+        List<TokenLogprob> likely = mostLikely(top, largest, logSum);
+        return new Choice.Chosen(token, (float) (logit(token) - logSum), likely);
+    }
+
     private Choice notFinite() {
         int token = 0;
         while (token < vocabularySize - 1 && Math.abs(logit(token)) <= Float.MAX_VALUE) {

@@ -10,6 +10,7 @@ import io.atoll.proto.v1.LikelyToken;
 import io.atoll.proto.v1.OpenSequence;
 import io.atoll.proto.v1.SampledToken;
 import io.atoll.proto.v1.Sampling;
+import io.atoll.proto.v1.ScoredToken;
 import io.atoll.proto.v1.StepReply;
 import io.atoll.proto.v1.StepRequest;
 import io.atoll.proto.v1.StepRows;
@@ -50,6 +51,7 @@ final class AttentionMessages {
                                 .setSeed(sampling.seed())
                                 .putAllLogitBias(sampling.logitBias()))
                 .setTopLogprobs(options.topLogprobs())
+                .setPromptLogprobs(options.promptLogprobs())
                 .addAllTokens(list(tokens))
                 .build();
     }
@@ -84,7 +86,8 @@ final class AttentionMessages {
                 open.getTopLogprobs(),
                 open.hasConstraint()
                         ? Optional.of(ConstraintMessages.constraint(open.getConstraint()))
-                        : Optional.empty());
+                        : Optional.empty(),
+                open.getPromptLogprobs());
     }
 
     static StepRequest step(StepPlan plan) {
@@ -139,6 +142,16 @@ final class AttentionMessages {
                             .addAllTop(
                                     token.top().stream().map(AttentionMessages::likely).toList()));
         }
+        for (StepOutcome.Scored token : completed.scored()) {
+            reply.addScored(
+                    ScoredToken.newBuilder()
+                            .setSequenceId(token.sequenceId())
+                            .setPosition(token.position())
+                            .setToken(token.token())
+                            .setLogprob(token.logprob())
+                            .addAllTop(
+                                    token.top().stream().map(AttentionMessages::likely).toList()));
+        }
         return reply.build();
     }
 
@@ -154,12 +167,24 @@ final class AttentionMessages {
                                 token.getSequenceId(),
                                 token.getToken(),
                                 token.getLogprob(),
-                                token.getTopList().stream()
-                                        .map(AttentionMessages::likely)
-                                        .toList()));
+                                likely(token.getTopList())));
             }
         }
-        return new StepOutcome.Completed(sampled, failed);
+        List<StepOutcome.Scored> scored = new ArrayList<>(reply.getScoredCount());
+        for (ScoredToken token : reply.getScoredList()) {
+            scored.add(
+                    new StepOutcome.Scored(
+                            token.getSequenceId(),
+                            token.getPosition(),
+                            token.getToken(),
+                            token.getLogprob(),
+                            likely(token.getTopList())));
+        }
+        return new StepOutcome.Completed(sampled, failed, scored);
+    }
+
+    private static List<TokenLogprob> likely(List<LikelyToken> top) {
+        return top.stream().map(AttentionMessages::likely).toList();
     }
 
     private static LikelyToken likely(TokenLogprob token) {

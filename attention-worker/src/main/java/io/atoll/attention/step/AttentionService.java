@@ -1,6 +1,7 @@
 package io.atoll.attention.step;
 
 import io.atoll.attention.step.StepOutcome.Sampled;
+import io.atoll.attention.step.StepOutcome.Scored;
 import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
@@ -269,7 +270,7 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
             }
             return switch (worker.step(new StepPlan(plan.stepId(), translated, left))) {
                 case StepOutcome.Failed(var failure) -> failed(failure.code(), failure.message());
-                case StepOutcome.Completed(var sampled, var failed) -> {
+                case StepOutcome.Completed(var sampled, var failed, var scored) -> {
                     List<Sampled> ours = new ArrayList<>(sampled.size());
                     for (Sampled token : sampled) {
                         long id = sessionSequences.get(token.sequenceId());
@@ -278,11 +279,21 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
                     Map<Long, Failure> ourFailed = new HashMap<>();
                     failed.forEach(
                             (id, failure) -> ourFailed.put(sessionSequences.get(id), failure));
+                    List<Scored> ourScored = new ArrayList<>(scored.size());
+                    for (Scored token : scored) {
+                        ourScored.add(
+                                new Scored(
+                                        sessionSequences.get(token.sequenceId()),
+                                        token.position(),
+                                        token.token(),
+                                        token.logprob(),
+                                        token.top()));
+                    }
+                    StepOutcome.Completed completed =
+                            new StepOutcome.Completed(ours, ourFailed, ourScored);
                     yield Optional.of(
                             AttentionReply.newBuilder()
-                                    .setStep(
-                                            AttentionMessages.reply(
-                                                    new StepOutcome.Completed(ours, ourFailed))));
+                                    .setStep(AttentionMessages.reply(completed)));
                 }
             };
         }

@@ -267,7 +267,10 @@ public final class LocalAttentionWorker implements AttentionWorker {
                     return refuseToOpen(ErrorCode.INVALID_REQUEST, e.getMessage());
                 }
             }
-            return switch (states.open(options.maxTokens(), tokens)) {
+            // Nothing is found for a first token alone, so that every row of the prompt is
+            // computed.
+            int[] known = options.promptLogprobs() ? Arrays.copyOf(tokens, 1) : tokens;
+            return switch (states.open(options.maxTokens(), known)) {
                 case Reservation.Reserved(var state) -> {
                     sequences.put(sequenceId, new Sequence(options, state, constrained, tokens));
                     yield new Opening.Opened(state.position());
@@ -421,6 +424,9 @@ public final class LocalAttentionWorker implements AttentionWorker {
             }
         }
         StepOutcome outcome = sample(draws);
+        if (outcome instanceof StepOutcome.Completed completed) {
+            outcome = score(plan, completed);
+        }
         if (outcome instanceof StepOutcome.Completed) {
             for (SequenceRows rows : plan.sequences()) {
                 Sequence sequence = sequences.get(rows.sequenceId());
@@ -462,15 +468,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
                 case Choice.Impossible(String reason) ->
                         failed.put(id, new Failure(ErrorCode.INVALID_REQUEST, reason));
                 case Choice.NotFinite(int token, float logit) -> {
-                    return new StepOutcome.Failed(
-                            new Failure(
-                                    ErrorCode.NON_FINITE_OUTPUT,
-                                    "logit is not finite: sequence="
-                                            + id
-                                            + " token="
-                                            + token
-                                            + " logit="
-                                            + logit));
+                    return notFinite(id, token, logit);
                 }
             }
         }
@@ -490,6 +488,69 @@ public final class LocalAttentionWorker implements AttentionWorker {
                             allowed,
                             sequence.options.topLogprobs());
         };
+    }
+
+    /// A token of a prompt to score, and the row before it.
+    private record KnownToken(long sequenceId, Sequence sequence, int position, int row) {
+        int token() {
+            return sequence.tokens[position];
+        }
+    }
+
+    /// Adds the scores of prompts to what was sampled, for sequences that want them.
+    private StepOutcome score(StepPlan plan, StepOutcome.Completed completed) {
+        List<KnownToken> known = new ArrayList<>();
+        int firstRow = 0;
+        for (SequenceRows rows : plan.sequences()) {
+            Sequence sequence = sequences.get(rows.sequenceId());
+            int next = rows.firstPosition() + 1;
+            int end = Math.min(next + rows.tokens().length, sequence.options.promptTokens());
+            for (int i = next; i < end && sequence.options.promptLogprobs(); i++) {
+                known.add(new KnownToken(rows.sequenceId(), sequence, i, firstRow + i - next));
+            }
+            firstRow += rows.tokens().length;
+        }
+        if (known.isEmpty()) {
+            return completed;
+        }
+        forward.times().end(Stage.SAMPLING);
+        Choice[] scores = new Choice[known.size()];
+        forward.forEachLogits(
+                known.stream().mapToInt(KnownToken::row).toArray(),
+                samplers.length,
+                (task, i, logits) ->
+                        scores[i] =
+                                samplers[task].score(
+                                        logits,
+                                        known.get(i).token(),
+                                        known.get(i).sequence().options.topLogprobs()));
+        List<StepOutcome.Scored> scored = new ArrayList<>(scores.length);
+        for (int i = 0; i < scores.length; i++) {
+            KnownToken of = known.get(i);
+            switch (scores[i]) {
+                case Choice.Chosen(int token, float logprob, var top) ->
+                        scored.add(
+                                new StepOutcome.Scored(
+                                        of.sequenceId(), of.position(), token, logprob, top));
+                case Choice.NotFinite(int token, float logit) -> {
+                    return notFinite(of.sequenceId(), token, logit);
+                }
+                case Choice.Impossible(String reason) -> throw new IllegalStateException(reason);
+            }
+        }
+        return new StepOutcome.Completed(completed.sampled(), completed.failed(), scored);
+    }
+
+    private static StepOutcome notFinite(long sequenceId, int token, float logit) {
+        return new StepOutcome.Failed(
+                new Failure(
+                        ErrorCode.NON_FINITE_OUTPUT,
+                        "logit is not finite: sequence="
+                                + sequenceId
+                                + " token="
+                                + token
+                                + " logit="
+                                + logit));
     }
 
     @Override

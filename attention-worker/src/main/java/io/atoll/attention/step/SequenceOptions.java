@@ -9,12 +9,15 @@ import java.util.Optional;
 /// @param sampling how its tokens are chosen
 /// @param topLogprobs how many of the most likely tokens to report with each chosen one
 /// @param constraint what the output has to be, if it is not free
+/// @param promptLogprobs whether to score the tokens of the prompt too. Its rows are then all computed, whatever checkpoints there
+///     are, since those have no logits
 public record SequenceOptions(
         int promptTokens,
         int maxTokens,
         SamplingParameters sampling,
         int topLogprobs,
-        Optional<OutputConstraint> constraint) {
+        Optional<OutputConstraint> constraint,
+        boolean promptLogprobs) {
     public static final int MAX_TOP_LOGPROBS = 20;
 
     public SequenceOptions {
@@ -26,6 +29,16 @@ public record SequenceOptions(
             throw new IllegalArgumentException(
                     "topLogprobs must be from 0 to " + MAX_TOP_LOGPROBS + ": " + topLogprobs);
         }
+    }
+
+    /// Options without scores of the prompt.
+    public SequenceOptions(
+            int promptTokens,
+            int maxTokens,
+            SamplingParameters sampling,
+            int topLogprobs,
+            Optional<OutputConstraint> constraint) {
+        this(promptTokens, maxTokens, sampling, topLogprobs, constraint, false);
     }
 
     /// Options for free output.

@@ -126,6 +126,29 @@ class RemoteAttentionWorkerTest {
     }
 
     @Test
+    void aPromptIsScoredRemotelyToo() throws IOException {
+        SequenceOptions scored =
+                new SequenceOptions(
+                        PROMPT.length,
+                        PROMPT.length + 1,
+                        SamplingParameters.GREEDY,
+                        2,
+                        Optional.empty(),
+                        true);
+        SequenceRows rows = TestWorker.piece(7, PROMPT, 0, PROMPT.length);
+        assertEquals(new Opening.Opened(0), local.worker.open(7, scored, PROMPT));
+        StepOutcome expected = local.worker.step(plan(rows));
+        assertEquals(
+                PROMPT.length - 1,
+                assertInstanceOf(StepOutcome.Completed.class, expected).scored().size());
+        local.worker.close(7);
+        try (RemoteAttentionWorker remote = connect()) {
+            assertEquals(new Opening.Opened(0), remote.open(7, scored, PROMPT));
+            assertEquals(expected, remote.step(plan(rows)));
+        }
+    }
+
+    @Test
     void remoteLoadIsThatOfTheLastReply() throws IOException {
         try (RemoteAttentionWorker remote = connect()) {
             assertEquals(local.worker.load(), remote.load());

@@ -33,6 +33,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -367,6 +368,7 @@ public final class Engine implements AutoCloseable {
                                 Optional.ofNullable(live.get(id))
                                         .ifPresent(sequence -> sequence.fail(failure)));
         long nowNanos = System.nanoTime();
+        deliverScores(completed);
         Map<Long, Integer> nextTokens = new HashMap<>();
         for (StepOutcome.Sampled one : completed.sampled()) {
             Sequence sequence = live.get(one.sequenceId());
@@ -379,6 +381,17 @@ public final class Engine implements AutoCloseable {
             }
         }
         return nextTokens;
+    }
+
+    /// Gives each sequence what its prompt's tokens scored.
+    private void deliverScores(StepOutcome.Completed completed) {
+        Map<Long, List<StepOutcome.Scored>> bySequence =
+                completed.scored().stream()
+                        .collect(Collectors.groupingBy(StepOutcome.Scored::sequenceId));
+        bySequence.forEach(
+                (id, scores) ->
+                        Optional.ofNullable(live.get(id))
+                                .ifPresent(sequence -> sequence.scored(scores)));
     }
 
     private static void requireAnswers(StepPlan plan, StepOutcome.Completed completed) {

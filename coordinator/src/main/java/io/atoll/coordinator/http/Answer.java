@@ -26,13 +26,16 @@ abstract class Answer implements AnswerWriter {
     private final Header header;
     private final boolean includeUsage;
     private final Errors errors;
+    private final int prompts;
 
     /// @param includeUsage whether chunks mention the usage that the last one carries
-    Answer(Json json, Header header, boolean includeUsage) {
+    /// @param prompts how many there are; each has equally many choices, in its order
+    Answer(Json json, Header header, boolean includeUsage, int prompts) {
         this.json = json;
         this.errors = new Errors(json, Errors.Style.OPENAI);
         this.header = header;
         this.includeUsage = includeUsage;
+        this.prompts = prompts;
     }
 
     /// The chunk before a choice's text, if the shape has one.
@@ -43,7 +46,7 @@ abstract class Answer implements AnswerWriter {
     abstract ObjectNode lastChunk(int choice, FinishReason reason);
 
     /// Fills one choice of a whole answer.
-    abstract void fill(ObjectNode choice, ChoiceText text, FinishReason reason);
+    abstract void fill(int index, ObjectNode choice, ChoiceText text, FinishReason reason);
 
     /// The `object` of a chunk.
     abstract String chunkKind();
@@ -56,7 +59,7 @@ abstract class Answer implements AnswerWriter {
         ObjectNode whole = envelope(wholeKind());
         ArrayNode choices = whole.putArray("choices");
         for (int i = 0; i < texts.size(); i++) {
-            fill(choices.addObject().put("index", i), texts.get(i), ends.get(i).reason());
+            fill(i, choices.addObject().put("index", i), texts.get(i), ends.get(i).reason());
         }
         whole.set("usage", usage(ends));
         return whole;
@@ -144,8 +147,12 @@ abstract class Answer implements AnswerWriter {
 
     /// The prompt counts once, the outputs of all choices together.
     private ObjectNode usage(List<GenerationEvent.Finished> ends) {
-        int prompt = ends.getFirst().stats().promptTokens();
-        int cached = ends.getFirst().stats().cachedTokens();
+        int prompt = 0;
+        int cached = 0;
+        for (int i = 0; i < ends.size(); i += ends.size() / prompts) { // a prompt's first choice
+            prompt += ends.get(i).stats().promptTokens();
+            cached += ends.get(i).stats().cachedTokens();
+        }
         int output = 0;
         int reasoning = 0;
         for (GenerationEvent.Finished end : ends) {

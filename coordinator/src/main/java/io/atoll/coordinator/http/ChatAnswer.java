@@ -16,7 +16,7 @@ final class ChatAnswer extends Answer {
 
     /// @param logprobs writes them, if the request wants them
     ChatAnswer(Json json, Header header, boolean includeUsage, Optional<LogprobsJson> logprobs) {
-        super(json, header, includeUsage);
+        super(json, header, includeUsage, 1);
         this.logprobs = logprobs;
     }
 
@@ -94,7 +94,7 @@ final class ChatAnswer extends Answer {
     }
 
     @Override
-    void fill(ObjectNode choice, ChoiceText text, FinishReason reason) {
+    void fill(int index, ObjectNode choice, ChoiceText text, FinishReason reason) {
         ObjectNode message = choice.putObject("message").put("role", "assistant");
         boolean onlyCalls = text.content().isEmpty() && !text.calls().isEmpty();
         message.put("content", onlyCalls ? null : text.content());

@@ -71,6 +71,7 @@ final class ChatRequests implements GenerationService.Preparation {
                         outputTokens,
                         format,
                         topLogprobs,
+                        false,
                         StructuredOutput.constraint(
                                 tools.form(StructuredOutput.read(body, json)),
                                 model,

@@ -95,7 +95,7 @@ record CommonParameters(
 
     /// One request for each choice.
     ///
-    /// @param constraint see [GenerationRequest], as is `priority`
+    /// @param promptLogprobs see [GenerationRequest], as are `constraint` and `priority`
     List<GenerationRequest> requests(
             ServedModel model,
             HttpSettings settings,
@@ -103,6 +103,7 @@ record CommonParameters(
             int outputTokens,
             OutputFormat format,
             OptionalInt topLogprobs,
+            boolean promptLogprobs,
             Optional<OutputConstraint> constraint,
             int priority) {
         int[] checkpoints = model.checkpoints(prompt);
@@ -118,6 +119,7 @@ record CommonParameters(
                             stopStrings,
                             format,
                             topLogprobs,
+                            promptLogprobs,
                             constraint,
                             priority,
                             settings.maxQueueTime(),

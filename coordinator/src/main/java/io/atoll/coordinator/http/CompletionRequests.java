@@ -1,18 +1,23 @@
 package io.atoll.coordinator.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.atoll.attention.step.OutputConstraint;
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.coordinator.http.GenerationService.Prepared;
 import io.atoll.coordinator.http.JsonFields.Element;
 import io.atoll.coordinator.sequence.GenerationRequest;
 import io.atoll.coordinator.sequence.OutputFormat;
 import io.atoll.coordinator.sequence.ServedModel;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 
 /// Reads the body of `/v1/completions`.
 final class CompletionRequests implements GenerationService.Preparation {
+    /// Prompts times `n`.
+    private static final int MAX_ANSWERS = 128;
+
     private final ServedModel model;
     private final HttpSettings settings;
     private final RequestLimits limits;
@@ -37,62 +42,87 @@ final class CompletionRequests implements GenerationService.Preparation {
         CommonParameters common = CommonParameters.read(body, limits, model);
         boolean echo = body.bool("echo", false);
         OptionalInt topLogprobs = body.integer("logprobs", 0, SequenceOptions.MAX_TOP_LOGPROBS);
-        if (echo && topLogprobs.isPresent()) {
-            throw RequestException.invalid("logprobs", "with echo is not supported yet");
+        List<int[]> prompts =
+                prompts(body.node("prompt").orElseThrow(() -> body.missing("prompt")));
+        Optional<OutputConstraint> constraint =
+                StructuredOutput.constraint(
+                        StructuredOutput.read(body, json), model, false, OptionalInt.empty());
+        List<GenerationRequest> requests = new ArrayList<>();
+        for (int[] prompt : prompts) {
+            requests.addAll(
+                    common.requests(
+                            model,
+                            settings,
+                            prompt,
+                            limits.outputTokens(prompt.length, common.maxOutputTokens(), "prompt"),
+                            OutputFormat.PLAIN,
+                            topLogprobs,
+                            echo && topLogprobs.isPresent(),
+                            constraint,
+                            Priority.of(body)));
+            if (requests.size() > MAX_ANSWERS) {
+                throw RequestException.invalid(
+                        "prompt",
+                        "has %d entries, which with n ask for more than %d answers"
+                                .formatted(prompts.size(), MAX_ANSWERS));
+            }
         }
-        int[] prompt = prompt(body.node("prompt").orElseThrow(() -> body.missing("prompt")));
-        int outputTokens = limits.outputTokens(prompt.length, common.maxOutputTokens(), "prompt");
-        List<GenerationRequest> requests =
-                common.requests(
-                        model,
-                        settings,
-                        prompt,
-                        outputTokens,
-                        OutputFormat.PLAIN,
-                        topLogprobs,
-                        StructuredOutput.constraint(
-                                StructuredOutput.read(body, json),
-                                model,
-                                false,
-                                OptionalInt.empty()),
-                        Priority.of(body));
         Answer answer =
                 new TextAnswer(
                         json,
                         headers.next("cmpl-"),
                         common.includeUsage(),
-                        echo ? model.tokenizer().decode(prompt, false) : "",
+                        prompts.size(),
+                        echo ? requests.stream().map(this::echo).toList() : List.of(),
                         topLogprobs.isPresent()
                                 ? Optional.of(new LogprobsJson(json, model.tokenizer()))
                                 : Optional.empty());
         return new Prepared(requests, answer, common.stream());
     }
 
-    /// A text, an array with one text, or an array of token ids.
-    private int[] prompt(JsonNode value) {
+    private TextAnswer.Echo echo(GenerationRequest request) {
+        return new TextAnswer.Echo(
+                model.tokenizer().decode(request.prompt(), false),
+                request.promptLogprobs() ? request.prompt().length : 0);
+    }
+
+    /// One text or array of token ids, or an array of either.
+    private List<int[]> prompts(JsonNode value) {
         if (value.isTextual()) {
-            return encode(value.textValue());
+            return List.of(encode(value.textValue(), "prompt"));
         }
         if (!value.isArray()) {
-            throw JsonFields.wrongType("prompt", "a string or an array of token ids", value);
+            throw JsonFields.wrongType(
+                    "prompt", "a string, an array of token ids, or an array of either", value);
         }
         List<Element> elements = JsonFields.elements(value, "prompt");
         if (elements.isEmpty()) {
             throw RequestException.invalid("prompt", "must not be empty");
         }
         if (elements.getFirst().value().isNumber()) {
-            return JsonFields.tokens(elements, model.tokenizer());
+            return List.of(JsonFields.tokens(elements, model.tokenizer()));
         }
-        if (elements.size() > 1 || elements.getFirst().value().isArray()) {
-            throw RequestException.invalid("prompt", "of several texts is not supported yet");
+        List<int[]> prompts = new ArrayList<>(elements.size());
+        for (int i = 0; i < elements.size(); i++) {
+            JsonNode one = elements.get(i).value();
+            String path = "prompt[" + i + "]";
+            if (one.isArray()) {
+                List<Element> ids = JsonFields.elements(one, path);
+                if (ids.isEmpty()) {
+                    throw RequestException.invalid(path, "must not be empty");
+                }
+                prompts.add(JsonFields.tokens(ids, model.tokenizer()));
+            } else {
+                prompts.add(encode(JsonFields.string(one, path), path));
+            }
         }
-        return encode(JsonFields.string(elements.getFirst().value(), "prompt[0]"));
+        return prompts;
     }
 
-    private int[] encode(String text) {
+    private int[] encode(String text, String path) {
         int[] tokens = model.tokenizer().encode(text);
         if (tokens.length == 0) {
-            throw RequestException.invalid("prompt", "must not be empty");
+            throw RequestException.invalid(path, "must not be empty");
         }
         return tokens;
     }

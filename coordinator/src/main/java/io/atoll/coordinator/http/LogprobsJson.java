@@ -53,28 +53,44 @@ final class LogprobsJson {
     /// `{"tokens", "token_logprobs", "top_logprobs", "text_offset"}`, lists as long as the tokens
     ///
     /// @param offset characters of text before the first token
-    ObjectNode text(List<TokenLogprobs> tokens, int offset) {
+    /// @param echoed how many of the tokens are of the prompt
+    ObjectNode text(List<TokenLogprobs> tokens, int offset, int echoed) {
         ObjectNode logprobs = json.object();
         ArrayNode texts = logprobs.putArray("tokens");
         ArrayNode chosen = logprobs.putArray("token_logprobs");
         ArrayNode tops = logprobs.putArray("top_logprobs");
         ArrayNode offsets = logprobs.putArray("text_offset");
         int at = offset;
-        for (TokenLogprobs token : tokens) {
+        for (int i = 0; i < tokens.size(); i++) {
+            TokenLogprobs token = tokens.get(i);
             texts.add(text(token.chosen()));
-            chosen.add(logprob(token.chosen()));
             offsets.add(at);
-            at += length(token);
+            at += length(token, i < echoed);
+            if (Float.isNaN(token.chosen().logprob())) { // a prompt's first token
+                chosen.addNull();
+                tops.addNull();
+                continue;
+            }
+            chosen.add(logprob(token.chosen()));
             ObjectNode top = tops.addObject();
             token.top().forEach(likely -> top.put(text(likely), logprob(likely)));
         }
         return logprobs;
     }
 
-    /// Characters that a token adds to an answer's text. A special one adds none.
-    int length(TokenLogprobs token) {
-        boolean special = tokenizer.isSpecial(token.chosen().token());
-        return special ? 0 : new String(bytes(token.chosen()), StandardCharsets.UTF_8).length();
+    /// Characters that tokens add to a text, of which the first `echoed` are of the prompt.
+    int length(List<TokenLogprobs> tokens, int echoed) {
+        int length = 0;
+        for (int i = 0; i < tokens.size(); i++) {
+            length += length(tokens.get(i), i < echoed);
+        }
+        return length;
+    }
+
+    /// A special token is shown in a prompt, and adds nothing to an answer.
+    private int length(TokenLogprobs token, boolean echoed) {
+        boolean hidden = !echoed && tokenizer.isSpecial(token.chosen().token());
+        return hidden ? 0 : new String(bytes(token.chosen()), StandardCharsets.UTF_8).length();
     }
 
     /// Among the likely ids there may be some that a vocabulary leaves out.

@@ -18,6 +18,8 @@ import java.util.Set;
 /// @param stopStrings texts that end the answer and are no part of it
 /// @param format how the text of the answer is told apart
 /// @param topLogprobs if each token's logprob is wanted: how many likely tokens beside it
+/// @param promptLogprobs whether the tokens of the prompt are to be reported with their logprobs, before the answer's; needs
+///     `topLogprobs`
 /// @param constraint what the answer has to be, if it is not free
 /// @param priority lower goes first, and may have higher set aside
 /// @param maxQueueTime how long the request may wait before it begins
@@ -31,6 +33,7 @@ public record GenerationRequest(
         List<String> stopStrings,
         OutputFormat format,
         OptionalInt topLogprobs,
+        boolean promptLogprobs,
         Optional<OutputConstraint> constraint,
         int priority,
         Duration maxQueueTime,
@@ -44,6 +47,9 @@ public record GenerationRequest(
         if (maxOutputTokens <= 0) {
             throw new IllegalArgumentException(
                     "maxOutputTokens must be positive: " + maxOutputTokens);
+        }
+        if (promptLogprobs && topLogprobs.isEmpty()) {
+            throw new IllegalArgumentException("promptLogprobs without topLogprobs");
         }
         if (stopStrings.stream().anyMatch(String::isEmpty)) {
             throw new IllegalArgumentException("a stop string must not be empty: " + stopStrings);
@@ -69,6 +75,7 @@ public record GenerationRequest(
                         stopStrings,
                         format,
                         topLogprobs,
+                        promptLogprobs,
                         constraint,
                         mostUrgent,
                         maxQueueTime,

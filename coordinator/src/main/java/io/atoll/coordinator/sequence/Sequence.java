@@ -6,6 +6,7 @@ import io.atoll.attention.step.TokenLogprob;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -23,6 +24,8 @@ public final class Sequence {
     private int[] tokens = new int[64];
     private int tokenCount;
     private int reasoningTokens;
+    private int scoredTokens; // of the prompt, reported already
+    private boolean over; // the sink has the last event, though no token led to it
     private boolean started;
     private long startedNanos;
     private int cachedTokens;
@@ -91,7 +94,8 @@ public final class Sequence {
                 promptTokens + request.maxOutputTokens(),
                 request.sampling(),
                 request.topLogprobs().orElse(0),
-                request.constraint());
+                request.constraint(),
+                request.promptLogprobs());
     }
 
     public long queueDeadlineNanos() {
@@ -121,6 +125,9 @@ public final class Sequence {
     ///
     /// @return whether the sequence goes on; if not, the sink has the last event
     public boolean accept(StepOutcome.Sampled sampled, long nowNanos) {
+        if (over) {
+            return false;
+        }
         int token = sampled.token();
         if (tokenCount == 0) {
             firstTokenNanos = nowNanos;
@@ -144,6 +151,26 @@ public final class Sequence {
             return false;
         }
         return true;
+    }
+
+    /// Takes scores of the prompt, which go on where the last ended. A sequence that was set aside brings them again from the
+    /// beginning: what is known is left out. A sequence whose reader is too slow for them ends with its next token.
+    public void scored(List<StepOutcome.Scored> scores) {
+        List<TokenLogprobs> fresh = new ArrayList<>();
+        for (StepOutcome.Scored score : scores) {
+            if (scoredTokens == 0) {
+                int first = request.prompt()[0];
+                fresh.add(new TokenLogprobs(new TokenLogprob(first, Float.NaN), List.of()));
+                scoredTokens = 1;
+            }
+            if (score.position() == scoredTokens) {
+                fresh.add(
+                        new TokenLogprobs(
+                                new TokenLogprob(score.token(), score.logprob()), score.top()));
+                scoredTokens++;
+            }
+        }
+        over |= !emit(new GenerationEvent.Output(List.of(), fresh));
     }
 
     /// Adds the token's logprobs, if they are wanted and the token is part of the answer.

@@ -198,6 +198,7 @@ final class EngineTest {
                 List.of(),
                 OutputFormat.PLAIN,
                 OptionalInt.empty(),
+                false,
                 Optional.empty(),
                 0,
                 Duration.ofSeconds(30),

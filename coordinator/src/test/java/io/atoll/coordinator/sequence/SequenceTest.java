@@ -119,17 +119,63 @@ final class SequenceTest {
                 sequence(7, List.of(), OutputFormat.PLAIN).options());
     }
 
+    @Test
+    void aPromptsScoresComeOnceThoughASequenceThatWasSetAsideBringsThemAgain() {
+        Sequence sequence = scored(new int[] {1, 2, 3, 4});
+        sequence.scored(List.of(score(1, 2), score(2, 3)));
+        sequence.scored(List.of(score(1, 2))); // set aside, and from the beginning again
+        sequence.scored(List.of(score(2, 3), score(3, 4)));
+        List<TokenLogprobs> all =
+                events.stream()
+                        .flatMap(event -> ((GenerationEvent.Output) event).logprobs().stream())
+                        .toList();
+        assertEquals(List.of(1, 2, 3, 4), all.stream().map(each -> each.chosen().token()).toList());
+        assertTrue(Float.isNaN(all.getFirst().chosen().logprob()));
+        assertEquals(-3, all.get(2).chosen().logprob());
+    }
+
+    @Test
+    void aReaderTooSlowForAPromptsScoresHasOneEndAndTheSequenceGoesNoFurther() {
+        Sequence sequence = scored(new int[] {1, 2, 3});
+        room = 1;
+        sequence.scored(List.of(score(1, 2)));
+        sequence.scored(List.of(score(2, 3)));
+        assertFalse(accept(sequence, 10, 0));
+        assertEquals(2, events.size());
+        assertInstanceOf(GenerationEvent.Failed.class, events.getLast());
+    }
+
+    private static StepOutcome.Scored score(int position, int token) {
+        return new StepOutcome.Scored(1, position, token, -token, List.of());
+    }
+
     private Sequence sequence(int maxOutputTokens, List<String> stops, OutputFormat format) {
+        return sequence(
+                new int[] {1, 2}, maxOutputTokens, stops, format, OptionalInt.empty(), false);
+    }
+
+    private Sequence scored(int[] prompt) {
+        return sequence(prompt, 5, List.of(), OutputFormat.PLAIN, OptionalInt.of(0), true);
+    }
+
+    private Sequence sequence(
+            int[] prompt,
+            int maxOutputTokens,
+            List<String> stops,
+            OutputFormat format,
+            OptionalInt topLogprobs,
+            boolean promptLogprobs) {
         GenerationRequest request =
                 new GenerationRequest(
-                        new int[] {1, 2},
+                        prompt,
                         new int[0],
                         maxOutputTokens,
                         SamplingParameters.GREEDY,
                         Set.of(TestModel.END_OF_TURN),
                         stops,
                         format,
-                        OptionalInt.empty(),
+                        topLogprobs,
+                        promptLogprobs,
                         Optional.empty(),
                         0,
                         Duration.ofSeconds(1),
