@@ -96,7 +96,7 @@ class PromptLogprobsTest {
         JsonNode whole = choice(post(request), 0).get("logprobs");
         List<JsonNode> scores = new ArrayList<>();
         List<JsonNode> offsets = new ArrayList<>();
-        for (String line : post(request.put("stream", true)).body().split("\n\n")) {
+        for (String line : post(request.put("stream", true)).body().split("\n\n", -1)) {
             if (line.startsWith("data: {")) {
                 JsonNode part = JSON.readTree(line.substring(6)).at("/choices/0/logprobs");
                 part.path("token_logprobs").forEach(scores::add);
