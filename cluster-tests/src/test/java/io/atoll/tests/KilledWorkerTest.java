@@ -10,6 +10,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.atoll.cli.client.ApiClient;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.process.LocalCluster;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -28,6 +32,9 @@ import org.junit.jupiter.api.io.TempDir;
 class KilledWorkerTest {
     private static final Path MODEL = Path.of(System.getProperty("atoll.root"), "demo-model");
     private static final String SECOND_HALF = "2/2";
+
+    /// Tokens enough for a fault to fall among them.
+    private static final int LONG_STORY = 800;
 
     @TempDir private static Path directory;
     private LocalCluster cluster;
@@ -96,23 +103,77 @@ class KilledWorkerTest {
         try (patient;
                 ApiClient patientClient = new ApiClient(patient.url())) {
             String undisturbed =
-                    patientClient.chat(request(1500), listener(new CountDownLatch(1))).content();
+                    patientClient
+                            .chat(request(LONG_STORY), listener(new CountDownLatch(1)))
+                            .content();
             CountDownLatch started = new CountDownLatch(1);
             CompletableFuture<String> answer =
-                    CompletableFuture.supplyAsync(
-                            () -> {
-                                try {
-                                    return patientClient
-                                            .chat(request(1500), listener(started))
-                                            .content();
-                                } catch (Exception e) {
-                                    throw new IllegalStateException(e);
-                                }
-                            });
+                    CompletableFuture.supplyAsync(() -> told(patientClient, started));
             assertTrue(started.await(30, TimeUnit.SECONDS), "no token came");
             patient.killWorker(1);
             patient.restartWorker(1, SECOND_HALF);
             assertEquals(undisturbed, answer.get(60, TimeUnit.SECONDS));
+        }
+    }
+
+    /// Two of three workers hold each expert: whichever is killed or freezes, its rows go to another, and no token changes.
+    @Test
+    void withReplicasAKilledAndAFrozenWorkerCostNoRequestAndNoToken() throws Exception {
+        List<String> twoThirds = List.of("0-21", "11-31", "0-10,22-31");
+        LocalCluster replicated =
+                LocalCluster.start(
+                        new LocalCluster.Plan(
+                                MODEL,
+                                twoThirds,
+                                0,
+                                "  request-timeout: 60s\n",
+                                "  threads: 1\n  failure-deadline: 1s\n"),
+                        Files.createDirectory(directory.resolve("replicated")));
+        try (replicated;
+                ApiClient replicatedClient = new ApiClient(replicated.url())) {
+            String undisturbed =
+                    replicatedClient
+                            .chat(request(LONG_STORY), listener(new CountDownLatch(1)))
+                            .content();
+            for (int worker = 0; worker < 3; worker++) {
+                CountDownLatch started = new CountDownLatch(1);
+                CompletableFuture<String> answer =
+                        CompletableFuture.supplyAsync(() -> told(replicatedClient, started));
+                assertTrue(started.await(30, TimeUnit.SECONDS), "no token came");
+                if (worker == 1) {
+                    replicated.freezeWorker(worker);
+                } else {
+                    replicated.killWorker(worker);
+                }
+                assertEquals(undisturbed, answer.get(60, TimeUnit.SECONDS), "worker " + worker);
+                if (worker == 1) {
+                    replicated.thawWorker(worker);
+                } else {
+                    replicated.restartWorker(worker, twoThirds.get(worker));
+                }
+                awaitLiveWorkers(replicated, 3);
+            }
+        }
+    }
+
+    /// Serving needs one holder of each expert; a next fault needs them all.
+    private static void awaitLiveWorkers(LocalCluster of, int count) throws Exception {
+        HttpRequest workers = HttpRequest.newBuilder(of.url().resolve("/cluster/workers")).build();
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        try (HttpClient http = HttpClient.newHttpClient()) {
+            String seen;
+            do {
+                seen = http.send(workers, HttpResponse.BodyHandlers.ofString()).body();
+                assertTrue(System.nanoTime() < deadline, seen);
+            } while (seen.split("\"live\":true", -1).length <= count);
+        }
+    }
+
+    private static String told(ApiClient client, CountDownLatch started) {
+        try {
+            return client.chat(request(LONG_STORY), listener(started)).content();
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
         }
     }
 

@@ -1,31 +1,53 @@
 package io.atoll.attention.moe;
 
 import io.atoll.cluster.placement.ExpertShard;
+import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntConsumer;
 
 /// Who holds which expert at one moment, by the hellos of the live streams. Immutable; replaced when a stream comes or goes.
+///
+/// Where several lanes hold an expert, one is preferred: neighbouring experts take turns among their holders, so that replicas share
+/// the work. A lane that holds an expert is preferred for the same ones as long as the same lanes are live.
 final class LivePlacement {
     /// No lane.
     static final int NONE = -1;
 
     private final WorkerLane.Session[] sessions; // by lane, null where down
-    private final int[] first; // [layers * experts]: lowest lane that holds the expert, or NONE
+    private final int[] preferred; // [layers * experts]: a lane that holds the expert, or NONE
     private final int experts;
 
     LivePlacement(List<WorkerLane> lanes, int layers, int experts) {
         this.experts = experts;
         sessions = new WorkerLane.Session[lanes.size()];
-        first = new int[layers * experts];
-        java.util.Arrays.fill(first, NONE);
-        for (int lane = lanes.size() - 1; lane >= 0; lane--) {
-            WorkerLane.Session session = lanes.get(lane).live();
-            sessions[lane] = session;
-            if (session != null) {
-                for (ExpertShard.LayerRange range : session.held().ranges()) {
-                    int base = range.layer() * experts;
-                    java.util.Arrays.fill(
-                            first, base + range.first(), base + range.last() + 1, lane);
-                }
+        preferred = new int[layers * experts];
+        Arrays.fill(preferred, NONE);
+        int[] holders = new int[layers * experts];
+        for (int lane = 0; lane < sessions.length; lane++) {
+            sessions[lane] = lanes.get(lane).live();
+            forEachHeld(lane, index -> holders[index]++);
+        }
+        int[] passedOver = new int[layers * experts];
+        for (int lane = 0; lane < sessions.length; lane++) {
+            int holder = lane;
+            forEachHeld(
+                    lane,
+                    index -> {
+                        if (passedOver[index]++ == index % holders[index]) {
+                            preferred[index] = holder;
+                        }
+                    });
+        }
+    }
+
+    private void forEachHeld(int lane, IntConsumer visitor) {
+        if (sessions[lane] == null) {
+            return;
+        }
+        for (ExpertShard.LayerRange range : sessions[lane].held().ranges()) {
+            int base = range.layer() * experts;
+            for (int expert = range.first(); expert <= range.last(); expert++) {
+                visitor.accept(base + expert);
             }
         }
     }
@@ -46,9 +68,9 @@ final class LivePlacement {
         return sessions[lane] != null && !sessions[lane].hasEnded();
     }
 
-    /// The lowest live lane that holds the expert, or [#NONE].
-    int first(int layer, int expert) {
-        return first[layer * experts + expert];
+    /// The live lane that is to be asked for the expert, or [#NONE].
+    int preferred(int layer, int expert) {
+        return preferred[layer * experts + expert];
     }
 
     int lanes() {
@@ -58,7 +80,7 @@ final class LivePlacement {
     /// Experts that no live lane holds.
     int missing() {
         int missing = 0;
-        for (int lane : first) {
+        for (int lane : preferred) {
             if (lane == NONE) {
                 missing++;
             }
@@ -68,8 +90,8 @@ final class LivePlacement {
 
     /// Index, `layer * experts + expert`, of the first expert that no live lane holds, or [#NONE].
     int firstMissing() {
-        for (int i = 0; i < first.length; i++) {
-            if (first[i] == NONE) {
+        for (int i = 0; i < preferred.length; i++) {
+            if (preferred[i] == NONE) {
                 return i;
             }
         }

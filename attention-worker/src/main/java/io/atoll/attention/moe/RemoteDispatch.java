@@ -224,11 +224,12 @@ final class RemoteDispatch implements RoutedExperts.Dispatch {
     }
 
     private int laneFor(LivePlacement placement, int expert, long now) {
-        int first = placement.first(layer, expert);
-        if (first == LivePlacement.NONE || (retryAt[first] == 0 && placement.isUp(first))) {
-            return first;
+        int preferred = placement.preferred(layer, expert);
+        if (preferred == LivePlacement.NONE
+                || (retryAt[preferred] == 0 && placement.isUp(preferred))) {
+            return preferred;
         }
-        for (int lane = first; lane < placement.lanes(); lane++) {
+        for (int lane = 0; lane < placement.lanes(); lane++) {
             if (placement.holds(lane, layer, expert) && mayAsk(lane, now)) {
                 return lane;
             }

@@ -22,7 +22,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /// The routed experts on expert workers, over one stream each.
 ///
-/// A worker's hello says what it holds; the lowest live one of the settings' order is asked for an expert. When a stream
+/// A worker's hello says what it holds; live ones that hold the same experts share them. When a stream
 /// fails, what it had not answered is sent again to another holder at once, or to the same worker if it comes back in time.
 /// Owns the streams, the connecting thread and the event loop.
 public final class RemoteExperts implements RoutedExperts {

@@ -8,7 +8,9 @@ import java.util.List;
 /// @param sender how this attention worker is called in hellos
 /// @param clusterId must be equal on both sides of a hello
 /// @param placementEpoch the coordinator's; workers refuse one older than they have seen
-/// @param workers all expert workers, in order of preference where several hold an expert
+/// @param workers all expert workers
+/// @param failureDeadline a worker from which nothing has come for this long, though it is asked for a sign of life several times in
+///     it, counts as dead: what it has not answered is sent to others
 /// @param reconnectGrace how long a dispatch waits for a worker to come back when no live one holds an expert
 /// @param minBackoff wait before the second attempt to connect; the first is made at once
 /// @param maxBackoff longest wait between attempts
@@ -19,15 +21,20 @@ public record RemoteExpertsSettings(
         String clusterId,
         long placementEpoch,
         List<WorkerAddress> workers,
+        Duration failureDeadline,
         Duration reconnectGrace,
         Duration minBackoff,
         Duration maxBackoff,
         Duration spin,
         int maxMessageBytes) {
+    public static final Duration DEFAULT_FAILURE_DEADLINE = Duration.ofSeconds(2);
     public static final Duration DEFAULT_RECONNECT_GRACE = Duration.ofSeconds(2);
     public static final Duration DEFAULT_MIN_BACKOFF = Duration.ofMillis(50);
     public static final Duration DEFAULT_MAX_BACKOFF = Duration.ofSeconds(1);
     public static final int DEFAULT_MESSAGE_BYTES = 1 << 20;
+
+    /// Shorter ones would take a busy machine for a dead one.
+    public static final Duration MIN_FAILURE_DEADLINE = Duration.ofMillis(200);
 
     public RemoteExpertsSettings {
         workers = List.copyOf(workers);
@@ -40,6 +47,13 @@ public record RemoteExpertsSettings(
                             + reconnectGrace
                             + " spin="
                             + spin);
+        }
+        if (failureDeadline.compareTo(MIN_FAILURE_DEADLINE) < 0) {
+            throw new IllegalArgumentException(
+                    "failureDeadline must be at least "
+                            + MIN_FAILURE_DEADLINE
+                            + ": "
+                            + failureDeadline);
         }
         if (!minBackoff.isPositive() || maxBackoff.compareTo(minBackoff) < 0) {
             throw new IllegalArgumentException(
@@ -62,6 +76,7 @@ public record RemoteExpertsSettings(
                 clusterId,
                 0,
                 workers,
+                DEFAULT_FAILURE_DEADLINE,
                 DEFAULT_RECONNECT_GRACE,
                 DEFAULT_MIN_BACKOFF,
                 DEFAULT_MAX_BACKOFF,

@@ -252,11 +252,14 @@ final class WorkerLane {
         private final SumReader reader = new SumReader(model.hidden());
         private final AtomicBoolean ended = new AtomicBoolean();
         private volatile Optional<ExpertShard> held = Optional.empty(); // empty until the hello
+        private final VitalSigns vitalSigns;
 
         private Session(ManagedChannel channel, String arithmetic) {
             this.channel = channel;
             this.arithmetic = arithmetic;
             this.call = channel.newCall(DataPlane.exchangeMethod(pool), CallOptions.DEFAULT);
+            this.vitalSigns =
+                    new VitalSigns(channel, settings.failureDeadline(), loops.next(), this::end);
         }
 
         private Hello hello() {
@@ -313,6 +316,7 @@ final class WorkerLane {
 
         @Override
         public void onMessage(FlightMessage message) {
+            vitalSigns.seen();
             try {
                 if (message.problem().isPresent()) {
                     throw message.problem().get();
@@ -350,6 +354,7 @@ final class WorkerLane {
                 throw new MalformedMessageException("hello", mismatch.get());
             }
             held = Optional.of(shard(reply));
+            vitalSigns.watch();
             up(this);
             listener.laneChanged();
         }
@@ -383,6 +388,7 @@ final class WorkerLane {
 
         private void finish(Status status) {
             if (ended.compareAndSet(false, true)) {
+                vitalSigns.stop();
                 channel.shutdownNow();
                 down(this, status);
                 listener.laneChanged();

@@ -28,6 +28,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -94,14 +95,28 @@ class RemoteExpertsTest {
         return connect(RowFormat.F32, 1 << 20, LONG, workers);
     }
 
+    private RemoteExperts connect(Duration failureDeadline, WorkerAddress... workers) {
+        return connect(RowFormat.F32, 1 << 20, failureDeadline, LONG, workers);
+    }
+
     private RemoteExperts connect(
             RowFormat format, int messageBytes, Duration grace, WorkerAddress... workers) {
+        return connect(format, messageBytes, LONG, grace, workers);
+    }
+
+    private RemoteExperts connect(
+            RowFormat format,
+            int messageBytes,
+            Duration failureDeadline,
+            Duration grace,
+            WorkerAddress... workers) {
         RemoteExpertsSettings settings =
                 new RemoteExpertsSettings(
                         "attention-1",
                         "test",
                         0,
                         List.of(workers),
+                        failureDeadline,
                         grace,
                         Duration.ofMillis(5),
                         Duration.ofMillis(20),
@@ -271,6 +286,7 @@ class RemoteExpertsTest {
         float[] expected = rows.inProcess(Optional.empty());
         awaitLive(experts, 2);
         assertArrayEquals(expected, rows.through(experts));
+        long shared = experts.statistics().get(1).routes();
         wire.holdReplies();
         var dispatch = rows.dispatch(experts, LONG);
         wire.awaitHeldReply();
@@ -278,8 +294,52 @@ class RemoteExpertsTest {
         assertArrayEquals(expected, rows.combine(dispatch));
         List<WorkerStatistics> statistics = experts.statistics();
         assertEquals(1, statistics.get(0).failures());
-        assertEquals(20, statistics.get(1).rows());
+        assertEquals(shared + 20 * 4, statistics.get(1).routes());
         assertArrayEquals(expected, rows.through(experts), "the next dispatch knows");
+    }
+
+    @Test
+    void replicasShareTheWork() throws Exception {
+        RemoteExperts experts =
+                ready(
+                        connect(
+                                at("w1", worker("w1", "*").port()),
+                                at("w2", worker("w2", "*").port()),
+                                at("w3", worker("w3", "0-7").port())));
+        awaitLive(experts, 3);
+        Rows rows = new Rows(7, 4, 64);
+        assertArrayEquals(rows.inProcess(Optional.empty()), rows.through(experts));
+        for (WorkerStatistics worker : experts.statistics()) {
+            assertTrue(worker.routes() > 20, worker.toString());
+        }
+    }
+
+    @Test
+    void whatASilentWorkerDoesNotAnswerGoesToAReplica() throws Exception {
+        TcpProxy wire = keep(new TcpProxy(worker("w1", "*").port()));
+        ExpertWorker second = worker("w2", "*");
+        Duration deadline = Duration.ofMillis(500);
+        RemoteExperts experts =
+                ready(connect(deadline, at("w1", wire.port()), at("w2", second.port())));
+        Rows rows = new Rows(7, 4, 20);
+        float[] expected = rows.inProcess(Optional.empty());
+        awaitLive(experts, 2);
+        wire.holdReplies(); // its connection stays, as that of a frozen process does
+        assertArrayEquals(expected, rows.through(experts));
+        assertFalse(experts.statistics().getFirst().live());
+        assertEquals(1, experts.statistics().getFirst().failures());
+    }
+
+    @Test
+    void aWorkerThatIsAskedNothingIsKept() throws Exception {
+        TcpProxy wire = keep(new TcpProxy(worker("w1", "*").port()));
+        Duration deadline = Duration.ofMillis(500);
+        RemoteExperts experts = ready(connect(deadline, at("w1", wire.port())));
+        long until = System.nanoTime() + 4 * deadline.toNanos();
+        while (System.nanoTime() < until) {
+            LockSupport.parkNanos(10_000_000);
+        }
+        assertEquals(1, experts.statistics().getFirst().connects());
     }
 
     /// Availability asks for one holder of each expert; a test of replicas wants them all.

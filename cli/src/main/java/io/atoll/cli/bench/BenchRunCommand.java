@@ -208,6 +208,7 @@ public final class BenchRunCommand implements Callable<Integer> {
                         attention.kvTokens(),
                         attention.kvFormat(),
                         attention.combineDeadline(),
+                        attention.failureDeadline(),
                         attention.reconnectGrace()),
                 file.expertWorkers());
     }

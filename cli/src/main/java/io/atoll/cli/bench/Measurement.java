@@ -237,6 +237,7 @@ final class Measurement {
                         Math.toIntExact(positions),
                         attention.kvFormat(),
                         attention.combineDeadline(),
+                        attention.failureDeadline(),
                         attention.reconnectGrace()),
                 file.expertWorkers());
     }

@@ -124,6 +124,29 @@ public final class AtollProcess implements AutoCloseable {
         process.destroyForcibly().waitFor();
     }
 
+    /// Stops it without a word, as a hanging machine does, until [#thaw].
+    ///
+    /// @throws IOException where there is no `kill` command
+    public void freeze() throws IOException, InterruptedException {
+        signal("-STOP");
+    }
+
+    /// Lets it go on.
+    public void thaw() throws IOException, InterruptedException {
+        signal("-CONT");
+    }
+
+    private void signal(String signal) throws IOException, InterruptedException {
+        int status =
+                new ProcessBuilder("kill", signal, Long.toString(process.pid()))
+                        .inheritIO()
+                        .start()
+                        .waitFor();
+        if (status != 0) {
+            throw new IOException("kill " + signal + " " + process.pid() + ": status " + status);
+        }
+    }
+
     /// The end of its log, ready to be put behind a message.
     public String tail() {
         try {

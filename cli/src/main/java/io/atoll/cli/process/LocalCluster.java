@@ -179,6 +179,16 @@ public final class LocalCluster implements AutoCloseable {
         processes.get(index).kill();
     }
 
+    /// Freezes a worker's process.
+    public void freezeWorker(int index) throws IOException, InterruptedException {
+        processes.get(index).freeze();
+    }
+
+    /// Lets a frozen worker go on.
+    public void thawWorker(int index) throws IOException, InterruptedException {
+        processes.get(index).thaw();
+    }
+
     /// Starts a killed worker again, at its old address, with a shard.
     public void restartWorker(int index, String shard) throws IOException, InterruptedException {
         AtollProcess worker =

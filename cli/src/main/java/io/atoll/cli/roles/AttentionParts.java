@@ -166,6 +166,7 @@ public final class AttentionParts implements AutoCloseable {
                         file.clusterId(),
                         0,
                         workers,
+                        file.attentionWorker().failureDeadline(),
                         file.attentionWorker().reconnectGrace(),
                         RemoteExpertsSettings.DEFAULT_MIN_BACKOFF,
                         RemoteExpertsSettings.DEFAULT_MAX_BACKOFF,

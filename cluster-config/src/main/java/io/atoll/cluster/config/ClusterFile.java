@@ -292,6 +292,7 @@ public record ClusterFile(
     ///     length or 65536, whichever is less, and at least one full sequence
     /// @param kvFormat how keys and values are kept: `bf16`, or `f32` at twice the memory
     /// @param combineDeadline longest wait for the expert replies of one layer
+    /// @param failureDeadline an expert worker that gives no sign of life for this long counts as dead
     /// @param reconnectGrace how long a dispatch waits for a lost worker that has no replica
     public record AttentionSection(
             HostPort listen,
@@ -302,11 +303,12 @@ public record ClusterFile(
             Integer kvTokens,
             String kvFormat,
             Duration combineDeadline,
+            Duration failureDeadline,
             Duration reconnectGrace) {
         private static final List<String> KV_FORMATS = List.of("bf16", "f32");
 
         static final AttentionSection DEFAULTS =
-                new AttentionSection(null, null, null, null, null, null, null, null, null);
+                new AttentionSection(null, null, null, null, null, null, null, null, null, null);
 
         public AttentionSection {
             listen = listen == null ? new HostPort("127.0.0.1", 7100) : listen;
@@ -323,6 +325,12 @@ public record ClusterFile(
                         "kv-format must be one of " + KV_FORMATS + ": " + kvFormat);
             }
             combineDeadline = positive("combine-deadline", combineDeadline, Duration.ofSeconds(30));
+            failureDeadline = positive("failure-deadline", failureDeadline, Duration.ofSeconds(2));
+            if (failureDeadline.compareTo(Duration.ofMillis(200)) < 0) {
+                throw new IllegalArgumentException(
+                        "failure-deadline must be at least 200ms: "
+                                + ConfigYaml.text(failureDeadline));
+            }
             reconnectGrace = positive("reconnect-grace", reconnectGrace, Duration.ofSeconds(3));
         }
     }

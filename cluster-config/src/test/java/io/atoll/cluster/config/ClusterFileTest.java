@@ -48,6 +48,7 @@ class ClusterFileTest {
                   kv-tokens: 0
                   kv-format: bf16
                   combine-deadline: 30s
+                  failure-deadline: 2s
                   reconnect-grace: 3s
                 expert-workers: []
                 """,
@@ -124,6 +125,8 @@ class ClusterFileTest {
                 "coordinator: {listen: 'h:x'} | coordinator.listen | not a port: 'x'",
                 "coordinator: {listen: 'h:70000'} | coordinator.listen | port must be from 0 to"
                         + " 65535: 70000",
+                "attention-worker: {failure-deadline: 100ms} | attention-worker | at least 200ms:"
+                        + " 100ms",
                 "pack-cache-bytes: 0 | | pack-cache-bytes must be positive: 0",
                 "coordinator: {tls: {key: k.pem}} | coordinator.tls | a certificate and a key",
                 "coordinator: {cors-origins: ['*']} | coordinator | https://host or"
