@@ -142,6 +142,7 @@ public final class Main {
     private static boolean isExpected(Exception failure) {
         return failure instanceof ApiException
                 || failure instanceof java.io.IOException
+                || failure instanceof io.atoll.attention.state.CheckpointDiskException
                 || failure instanceof io.atoll.cluster.config.ConfigFileException
                 || failure instanceof io.atoll.model.config.ModelFileException
                 || failure instanceof io.atoll.kernels.KernelUnavailableException;

@@ -150,7 +150,8 @@ final class RecordedRuns implements AutoCloseable {
                                             KvFormat.BF16,
                                             threads,
                                             Optional.empty(),
-                                            Duration.ofSeconds(30)))) {
+                                            Duration.ofSeconds(30),
+                                            Optional.empty()))) {
                 Map<Long, Trace> traces = new TreeMap<>();
                 for (int first = 0; first < prompts.size(); first += batch) {
                     runBatch(worker, first, Math.min(prompts.size(), first + batch), traces);

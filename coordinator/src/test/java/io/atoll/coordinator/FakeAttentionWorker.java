@@ -52,6 +52,7 @@ public final class FakeAttentionWorker implements AttentionWorker {
     private volatile List<ExpertWorkerStatus> expertWorkers = List.of();
     private volatile boolean held;
     private volatile int cachedTokens;
+    private final AtomicInteger loads = new AtomicInteger();
     private volatile Optional<Failure> unavailable = Optional.empty();
     private volatile Optional<RuntimeException> bug = Optional.empty();
     private volatile Optional<RuntimeException> availabilityBug = Optional.empty();
@@ -69,6 +70,11 @@ public final class FakeAttentionWorker implements AttentionWorker {
     /// From now on so many tokens of a sequence count as seen when it is opened.
     public void cache(int tokens) {
         cachedTokens = tokens;
+    }
+
+    /// The next sequence is opened only when it was asked after so many times.
+    public void loadNext(int times) {
+        loads.set(times);
     }
 
     /// What it says of itself from now on.
@@ -180,7 +186,20 @@ public final class FakeAttentionWorker implements AttentionWorker {
         options.put(sequenceId, wanted);
         prompts.put(sequenceId, Arrays.copyOf(tokens, cached));
         opened.add(sequenceId);
-        return new Opening.Opened(cached);
+        return opening(sequenceId);
+    }
+
+    @Override
+    public Opening opening(long sequenceId) {
+        checkCaller();
+        Playing known = open.get(sequenceId);
+        if (known == null) {
+            complaints.add("not loading: " + sequenceId);
+            return new Opening.Refused(new Failure(ErrorCode.SEQUENCE_LOST, "closed"));
+        }
+        return loads.getAndDecrement() > 0
+                ? new Opening.Loading()
+                : new Opening.Opened(known.position);
     }
 
     @Override

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.function.ToLongFunction;
 
 /// Finds the longest known beginning of a sequence: a radix tree over token ids, with checkpoints at some of its nodes.
@@ -16,26 +17,28 @@ import java.util.function.ToLongFunction;
 /// holds, plus the cache's inflation when it was last used. The inflation is the value of what was last given up, so that what
 /// is not used for long ages against what is.
 ///
-/// One thread uses it. Knows nothing of the memory behind a checkpoint.
-final class PrefixCache {
-    private final ToLongFunction<Checkpoint> bytes;
-    private final Node root = new Node(null, new int[0]);
+/// One thread uses it. Knows nothing of the memory behind a checkpoint, or of the file.
+///
+/// @param <P> what a checkpoint is here
+final class PrefixCache<P extends Prefix> {
+    private final ToLongFunction<P> bytes;
+    private final Node<P> root = new Node<>(null, new int[0]);
     private double inflation;
     private int size;
 
     /// @param bytes that are free when a checkpoint is given up
-    PrefixCache(ToLongFunction<Checkpoint> bytes) {
+    PrefixCache(ToLongFunction<P> bytes) {
         this.bytes = bytes;
     }
 
     /// A run of tokens below its parent's. Every node but the root has a checkpoint or at least two children.
-    private static final class Node {
-        Node parent;
+    private static final class Node<P> {
+        Node<P> parent;
         int[] edge;
-        final Map<Integer, Node> children = new HashMap<>();
-        Checkpoint checkpoint; // null where there is none
+        final Map<Integer, Node<P>> children = new HashMap<>();
+        P checkpoint; // null where there is none
 
-        Node(Node parent, int[] edge) {
+        Node(Node<P> parent, int[] edge) {
             this.parent = parent;
             this.edge = edge;
         }
@@ -47,28 +50,33 @@ final class PrefixCache {
     }
 
     /// The deepest checkpoint on the way of `tokens`, at most `limit` tokens deep. It counts as used.
-    Optional<Checkpoint> find(int[] tokens, int limit) {
-        Node best = null;
-        Node node = root;
-        int depth = 0;
-        while (true) {
-            if (node.checkpoint != null) {
-                best = node;
-            }
-            Node child = depth < limit ? node.children.get(tokens[depth]) : null;
-            if (child == null
-                    || child.edge.length > limit - depth
-                    || agreement(child.edge, tokens, depth, limit) < child.edge.length) {
-                break;
-            }
-            depth += child.edge.length;
-            node = child;
-        }
+    Optional<P> find(int[] tokens, int limit) {
+        Node<P> best = deepest(tokens, limit);
         if (best == null) {
             return Optional.empty();
         }
         best.checkpoint.inflation = inflation;
         return Optional.of(best.checkpoint);
+    }
+
+    /// The node of that checkpoint; null if there is none.
+    private Node<P> deepest(int[] tokens, int limit) {
+        Node<P> best = null;
+        Node<P> node = root;
+        int depth = 0;
+        while (true) {
+            if (node.checkpoint != null) {
+                best = node;
+            }
+            Node<P> child = depth < limit ? node.children.get(tokens[depth]) : null;
+            if (child == null
+                    || child.edge.length > limit - depth
+                    || agreement(child.edge, tokens, depth, limit) < child.edge.length) {
+                return best;
+            }
+            depth += child.edge.length;
+            node = child;
+        }
     }
 
     /// Whether there is a checkpoint after exactly the first `length` tokens. If so, it counts as used.
@@ -79,14 +87,14 @@ final class PrefixCache {
     /// Takes a checkpoint in. There must be none for these tokens yet.
     ///
     /// @param tokens begins with the tokens that the checkpoint has seen
-    void put(int[] tokens, Checkpoint checkpoint) {
+    void put(int[] tokens, P checkpoint) {
         int length = checkpoint.tokens();
-        Node node = root;
+        Node<P> node = root;
         int depth = 0;
         while (depth < length) {
-            Node child = node.children.get(tokens[depth]);
+            Node<P> child = node.children.get(tokens[depth]);
             if (child == null) {
-                child = new Node(node, Arrays.copyOfRange(tokens, depth, length));
+                child = new Node<>(node, Arrays.copyOfRange(tokens, depth, length));
                 node.children.put(tokens[depth], child);
                 node = child;
                 break;
@@ -107,8 +115,8 @@ final class PrefixCache {
     ///
     /// @param spared not this one
     /// @return the checkpoint, whose memory is the caller's now; empty if there is none
-    Optional<Checkpoint> evict(Optional<Checkpoint> spared) {
-        Worst worst = new Worst(spared.orElse(null));
+    Optional<P> evict(Optional<P> spared) {
+        Worst worst = new Worst(checkpoint -> !spared.equals(Optional.of(checkpoint)));
         worst.visit(root, 0, 0);
         if (worst.node == null) {
             return Optional.empty();
@@ -117,20 +125,50 @@ final class PrefixCache {
         return Optional.of(remove(worst.node));
     }
 
+    /// A checkpoint and all tokens that it has seen.
+    record Entry<P>(int[] tokens, P checkpoint) {}
+
+    /// The checkpoint of the least value among some. It stays, and does not count as used.
+    Optional<Entry<P>> leastValuable(Predicate<P> candidates) {
+        Worst worst = new Worst(candidates);
+        worst.visit(root, 0, 0);
+        return Optional.ofNullable(worst.node).map(PrefixCache::entry);
+    }
+
+    private static <P extends Prefix> Entry<P> entry(Node<P> node) {
+        int[] tokens = new int[node.checkpoint.tokens()];
+        int end = tokens.length;
+        for (Node<P> at = node; at.parent != null; at = at.parent) {
+            end -= at.edge.length;
+            System.arraycopy(at.edge, 0, tokens, end, at.edge.length);
+        }
+        return new Entry<>(tokens, node.checkpoint);
+    }
+
+    /// Gives up a checkpoint, if it is there still.
+    ///
+    /// @param tokens all that it has seen
+    Optional<P> remove(int[] tokens, P checkpoint) {
+        Node<P> node = deepest(tokens, tokens.length);
+        return node != null && node.checkpoint.equals(checkpoint)
+                ? Optional.of(remove(node))
+                : Optional.empty();
+    }
+
     /// Looks for the checkpoint of the least value.
     private final class Worst {
-        private final Checkpoint spared;
-        private Node node;
+        private final Predicate<P> candidates;
+        private Node<P> node;
         private double value;
 
-        Worst(Checkpoint spared) {
-            this.spared = spared;
+        Worst(Predicate<P> candidates) {
+            this.candidates = candidates;
         }
 
         /// @param above depth of the last checkpoint on the way to the node
-        void visit(Node at, int depth, int above) {
+        void visit(Node<P> at, int depth, int above) {
             int last = above;
-            Checkpoint checkpoint = at.checkpoint;
+            P checkpoint = at.checkpoint;
             if (checkpoint != null) {
                 last = depth;
                 double worth =
@@ -141,23 +179,23 @@ final class PrefixCache {
                         node == null
                                 || worth < value
                                 || (worth == value && depth > node.checkpoint.tokens());
-                if (checkpoint != spared && isLess) {
+                if (isLess && candidates.test(checkpoint)) {
                     node = at;
                     value = worth;
                 }
             }
-            for (Node child : at.children.values()) {
+            for (Node<P> child : at.children.values()) {
                 visit(child, depth + child.edge.length, last);
             }
         }
     }
 
-    private Checkpoint remove(Node node) {
-        Checkpoint checkpoint = node.checkpoint;
+    private P remove(Node<P> node) {
+        P checkpoint = node.checkpoint;
         node.checkpoint = null;
         size--;
         if (node.children.isEmpty() && node.parent != null) {
-            Node parent = node.parent;
+            Node<P> parent = node.parent;
             parent.children.remove(node.edge[0]);
             unite(parent);
         } else {
@@ -167,11 +205,11 @@ final class PrefixCache {
     }
 
     /// Joins a node that has lost its meaning with its only child.
-    private void unite(Node node) {
+    private void unite(Node<P> node) {
         if (node == root || node.checkpoint != null || node.children.size() != 1) {
             return;
         }
-        Node child = node.children.values().iterator().next();
+        Node<P> child = node.children.values().iterator().next();
         int[] edge = Arrays.copyOf(node.edge, node.edge.length + child.edge.length);
         System.arraycopy(child.edge, 0, edge, node.edge.length, child.edge.length);
         child.edge = edge;
@@ -180,8 +218,8 @@ final class PrefixCache {
     }
 
     /// Puts a node between `child` and its parent, after the first `at` tokens of the edge.
-    private static Node split(Node child, int at) {
-        Node middle = new Node(child.parent, Arrays.copyOf(child.edge, at));
+    private Node<P> split(Node<P> child, int at) {
+        Node<P> middle = new Node<>(child.parent, Arrays.copyOf(child.edge, at));
         child.parent.children.put(child.edge[0], middle);
         child.edge = Arrays.copyOfRange(child.edge, at, child.edge.length);
         child.parent = middle;

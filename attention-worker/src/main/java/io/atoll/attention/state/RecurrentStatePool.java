@@ -66,7 +66,8 @@ final class RecurrentStatePool implements AutoCloseable {
                         shape.convBytes());
     }
 
-    private MemorySegment slot(int slot) {
+    /// All states of a slot, one run of bytes.
+    MemorySegment slot(int slot) {
         return memory.asSlice(slot * shape.slotBytes(), shape.slotBytes());
     }
 

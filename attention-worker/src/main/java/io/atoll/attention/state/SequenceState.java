@@ -12,6 +12,7 @@ public final class SequenceState {
     private final MemorySegment[] recurrent;
     private final MemorySegment[] conv;
     private int position;
+    private CheckpointFiles.Load load; // null unless a checkpoint is being read into the memory
 
     SequenceState(
             int slot,
@@ -67,5 +68,22 @@ public final class SequenceState {
 
     int slot() {
         return slot;
+    }
+
+    /// Whether a checkpoint is being read into it. Until it is, nothing else may use the state.
+    boolean isLoading() {
+        return load != null;
+    }
+
+    CheckpointFiles.Load load() {
+        return load;
+    }
+
+    void loads(CheckpointFiles.Load begun) {
+        load = begun;
+    }
+
+    void loaded() {
+        load = null;
     }
 }

@@ -7,15 +7,19 @@ import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 
 /// The states of all sequences of one worker, and checkpoints of some for sequences to come. Owns their memory, which is set aside
 /// at start and backed by pages when it is first used.
 ///
 /// A sequence reserves everything it can come to need when it is opened, so no step can run out of memory half-way. Checkpoints
-/// live on what is left: they are given up, the least valuable first, when a sequence needs their blocks.
+/// live on what is left: they are given up, the least valuable first, when a sequence needs their blocks. Where there is a disk for
+/// them, those next to be given up are written to it beforehand, so that giving up takes no time.
 public final class SequenceStates implements AutoCloseable {
     /// Positions of one KV block. Divides the kernels' segment; small enough that a short answer wastes little.
     public static final int BLOCK_TOKENS = 32;
@@ -29,22 +33,31 @@ public final class SequenceStates implements AutoCloseable {
     private final long tableEntries;
     private final int maxSequences;
     private final int maxCheckpoints;
-    private final PrefixCache cache = new PrefixCache(this::bytesOf);
+    private final PrefixCache<Checkpoint> cache = new PrefixCache<>(this::bytesOf);
+    private final Optional<CheckpointFiles> files;
+    private final List<SequenceState> abandoned =
+            new ArrayList<>(); // something is still read into them
     private int openSequences;
     private long checkpointHits;
     private long checkpointEvictions;
+    private long checkpointLoads;
 
     /// @param maxSequences sequences open at once
     /// @param maxCheckpoints checkpoints kept at once; 0 keeps none
     /// @param maxSequenceTokens longest sequence
     /// @param capacityTokens positions of all sequences and checkpoints together; rounded up to whole blocks
+    /// @param disk where checkpoints go that memory has no room for
+    /// @param origin names model and arithmetic: states of the same tokens and the same origin have the same bytes
+    /// @throws CheckpointDiskException if the disk can't be used
     public SequenceStates(
             TextConfig config,
             KvFormat kvFormat,
             int maxSequences,
             int maxCheckpoints,
             int maxSequenceTokens,
-            long capacityTokens) {
+            long capacityTokens,
+            Optional<CheckpointDisk> disk,
+            String origin) {
         this.maxCheckpoints = maxCheckpoints;
         shape = new StateShape(config);
         layout = new KvLayout(kvFormat, config.keyValueHeads(), BLOCK_TOKENS, config.headDim());
@@ -59,6 +72,27 @@ public final class SequenceStates implements AutoCloseable {
         recurrentStates = new RecurrentStatePool(shape, slots);
         tableEntries = blocks.blocksFor(maxSequenceTokens);
         tables = LazyMemory.allocate(slots * tableEntries * Long.BYTES, "block tables", arena);
+        files =
+                disk.filter(_ -> maxCheckpoints > 0)
+                        .map(
+                                used ->
+                                        open(
+                                                used,
+                                                String.join(
+                                                        "\n",
+                                                        origin,
+                                                        used.variant(),
+                                                        config.toString(),
+                                                        layout.toString())));
+    }
+
+    private CheckpointFiles open(CheckpointDisk disk, String identity) {
+        try {
+            return new CheckpointFiles(disk, identity);
+        } catch (IOException e) {
+            closeMemory();
+            throw new CheckpointDiskException(disk.directory(), e);
+        }
     }
 
     /// Bytes of the recurrent states of one sequence or checkpoint.
@@ -69,7 +103,7 @@ public final class SequenceStates implements AutoCloseable {
     /// What became of a request for a sequence's memory.
     public sealed interface Reservation {
         /// The memory is reserved. The state is that after the first `state.position()` tokens, which a checkpoint has seen, or
-        /// zero.
+        /// zero; or a checkpoint is being read into it ([SequenceState#isLoading]).
         record Reserved(SequenceState state) implements Reservation {}
 
         /// A pool is full.
@@ -92,7 +126,12 @@ public final class SequenceStates implements AutoCloseable {
             return new Reservation.Refused(
                     new Failure(ErrorCode.OVERLOADED, "every sequence slot is taken"));
         }
+        freeAbandoned();
         Optional<Checkpoint> found = cache.find(tokens, tokens.length - 1);
+        Optional<StoredCheckpoint> deeper = deeperOnDisk(found, tokens);
+        if (deeper.isPresent()) {
+            found = Optional.empty(); // nothing of it would be left
+        }
         int shared = found.map(SequenceStates::fullBlocks).orElse(0);
         int needed = blocks.blocksFor(maxTokens);
         int sharedInUse =
@@ -119,7 +158,55 @@ public final class SequenceStates implements AutoCloseable {
         blocks.append(needed - shared, table);
         SequenceState state = state(slot, maxTokens, table);
         found.ifPresent(checkpoint -> begin(state, checkpoint));
+        deeper.ifPresent(checkpoint -> load(checkpoint, tokens, state));
         return new Reservation.Reserved(state);
+    }
+
+    private Optional<StoredCheckpoint> deeperOnDisk(Optional<Checkpoint> found, int[] tokens) {
+        int inMemory = found.map(Checkpoint::tokens).orElse(0);
+        return files.flatMap(disk -> disk.find(tokens, tokens.length - 1))
+                .filter(stored -> stored.tokens() - inMemory >= CheckpointFiles.MIN_TOKENS);
+    }
+
+    private void load(StoredCheckpoint checkpoint, int[] tokens, SequenceState state) {
+        state.loads(
+                files.orElseThrow()
+                        .read(
+                                checkpoint,
+                                tokens,
+                                parts(state.slot(), state.blockTable(), checkpoint.tokens())));
+    }
+
+    /// Where a state of so many tokens lies: recurrent states, then the blocks of each layer with keys and values.
+    private List<MemorySegment> parts(int slot, BlockTable table, int tokens) {
+        List<MemorySegment> parts = new ArrayList<>();
+        parts.add(recurrentStates.slot(slot));
+        for (int layer = 0; layer < shape.fullLayers(); layer++) {
+            for (int i = 0; i < blocks.blocksFor(tokens); i++) {
+                parts.add(blocks.layer(layer).asSlice(table.offset(i), layout.blockBytes()));
+            }
+        }
+        return parts;
+    }
+
+    /// Whether a state that a checkpoint was read into can be used now. If the checkpoint could not be read, it is zero.
+    public boolean isLoaded(SequenceState state) {
+        if (!state.isLoading()) {
+            return true;
+        }
+        CheckpointFiles.Load load = state.load();
+        if (!load.isOver()) {
+            return false;
+        }
+        if (load.isComplete()) {
+            state.advance(load.tokens());
+            checkpointHits++;
+            checkpointLoads++;
+        } else {
+            recurrentStates.slot(state.slot()).fill((byte) 0);
+        }
+        state.loaded();
+        return true;
     }
 
     private Reservation full(int needed) {
@@ -160,7 +247,11 @@ public final class SequenceStates implements AutoCloseable {
 
     private boolean evict(Optional<Checkpoint> spared) {
         Optional<Checkpoint> victim = cache.evict(spared);
-        victim.ifPresent(checkpoint -> release(checkpoint.slot(), checkpoint.blockTable()));
+        victim.ifPresent(
+                checkpoint -> {
+                    checkpoint.release();
+                    release(checkpoint.slot(), checkpoint.blockTable());
+                });
         checkpointEvictions += victim.isPresent() ? 1 : 0;
         return victim.isPresent();
     }
@@ -194,6 +285,7 @@ public final class SequenceStates implements AutoCloseable {
         table.setUnused();
         blocks.share(state.blockTable(), blocks.blocksFor(length), table);
         cache.put(tokens, new Checkpoint(slot, table, length));
+        writeNext();
     }
 
     /// Ends a sequence and makes a checkpoint of what it has seen, without a copy.
@@ -210,6 +302,35 @@ public final class SequenceStates implements AutoCloseable {
         blocks.truncate(state.blockTable(), blocks.blocksFor(length));
         blocks.retire(state.blockTable());
         cache.put(tokens, new Checkpoint(state.slot(), state.blockTable(), length));
+        writeNext();
+    }
+
+    /// Begins to write the checkpoint that would be given up next, if memory is getting short.
+    private void writeNext() {
+        boolean isShort =
+                cache.size() > maxCheckpoints / 2 || blocks.freeBlocks() < blocks.blocks() / 4;
+        if (files.isEmpty() || !isShort || !files.get().isReady()) {
+            return;
+        }
+        Optional<PrefixCache.Entry<Checkpoint>> next = nextUnwritten();
+        while (next.isPresent()) {
+            Checkpoint checkpoint = next.get().checkpoint();
+            int[] tokens = next.get().tokens();
+            checkpoint.offered = true;
+            if (!files.get().contains(tokens)) {
+                List<MemorySegment> parts =
+                        parts(checkpoint.slot(), checkpoint.blockTable(), tokens.length);
+                files.get().write(tokens, checkpoint, parts);
+                return;
+            }
+            next = nextUnwritten();
+        }
+    }
+
+    private Optional<PrefixCache.Entry<Checkpoint>> nextUnwritten() {
+        return cache.leastValuable(
+                checkpoint ->
+                        checkpoint.tokens() >= CheckpointFiles.MIN_TOKENS && !checkpoint.offered);
     }
 
     private void makeRoomForOne() {
@@ -218,10 +339,26 @@ public final class SequenceStates implements AutoCloseable {
         }
     }
 
-    /// Takes a sequence's memory back.
+    /// Takes a sequence's memory back; that of one which is being loaded as soon as it is let go of.
     public void close(SequenceState state) {
-        openSequences--;
-        release(state.slot(), state.blockTable());
+        if (state.isLoading()) {
+            state.load().callOff();
+            abandoned.add(state);
+            freeAbandoned();
+        } else {
+            openSequences--;
+            release(state.slot(), state.blockTable());
+        }
+    }
+
+    private void freeAbandoned() {
+        for (SequenceState state : List.copyOf(abandoned)) {
+            if (state.load().isOver()) {
+                abandoned.remove(state);
+                state.loaded();
+                close(state);
+            }
+        }
     }
 
     private void release(int slot, BlockTable table) {
@@ -340,8 +477,23 @@ public final class SequenceStates implements AutoCloseable {
         return cache.size();
     }
 
+    /// Checkpoints that are on disk.
+    public int storedCheckpoints() {
+        return files.map(CheckpointFiles::size).orElse(0);
+    }
+
+    /// Sequences that began at a checkpoint from the disk.
+    public long checkpointLoads() {
+        return checkpointLoads;
+    }
+
     @Override
     public void close() {
+        files.ifPresent(CheckpointFiles::close);
+        closeMemory();
+    }
+
+    private void closeMemory() {
         blocks.close();
         recurrentStates.close();
         arena.close();

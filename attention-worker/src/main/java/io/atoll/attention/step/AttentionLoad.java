@@ -9,6 +9,8 @@ package io.atoll.attention.step;
 /// @param checkpoints kept checkpoints
 /// @param checkpointHits sequences that began at a checkpoint
 /// @param checkpointEvictions checkpoints given up for others or for sequences
+/// @param storedCheckpoints checkpoints on disk
+/// @param checkpointLoads those of the hits whose checkpoint came from disk
 /// @param stepTimes where the time of its steps went
 public record AttentionLoad(
         int kvBlocks,
@@ -18,6 +20,8 @@ public record AttentionLoad(
         int checkpoints,
         long checkpointHits,
         long checkpointEvictions,
+        int storedCheckpoints,
+        long checkpointLoads,
         StepTimes stepTimes) {
     /// Nanoseconds of all steps together.
     ///
@@ -31,5 +35,6 @@ public record AttentionLoad(
     }
 
     /// Of a worker that keeps no count.
-    public static final AttentionLoad NONE = new AttentionLoad(0, 0, 0, 0, 0, 0, 0, StepTimes.NONE);
+    public static final AttentionLoad NONE =
+            new AttentionLoad(0, 0, 0, 0, 0, 0, 0, 0, 0, StepTimes.NONE);
 }

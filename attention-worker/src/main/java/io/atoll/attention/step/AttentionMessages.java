@@ -267,6 +267,8 @@ final class AttentionMessages {
                 .setCheckpoints(load.checkpoints())
                 .setCheckpointHits(load.checkpointHits())
                 .setCheckpointEvictions(load.checkpointEvictions())
+                .setStoredCheckpoints(load.storedCheckpoints())
+                .setCheckpointLoads(load.checkpointLoads())
                 .setMixerNanos(times.mixer())
                 .setSharedNanos(times.shared())
                 .setExpertsNanos(times.experts())
@@ -284,6 +286,8 @@ final class AttentionMessages {
                 load.getCheckpoints(),
                 load.getCheckpointHits(),
                 load.getCheckpointEvictions(),
+                load.getStoredCheckpoints(),
+                load.getCheckpointLoads(),
                 new AttentionLoad.StepTimes(
                         load.getMixerNanos(),
                         load.getSharedNanos(),

@@ -172,6 +172,7 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
             return switch (request.getRequestCase()) {
                 case HELLO -> hello(request.getHello());
                 case OPEN -> open(request.getOpen());
+                case CHECK_OPENING -> opening(request.getCheckOpening().getSequenceId());
                 case STEP -> step(AttentionMessages.plan(request.getStep()), arrivedNanos);
                 case CLOSE -> {
                     Long sequence = workerSequences.remove(request.getClose().getSequenceId());
@@ -228,17 +229,31 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
                         "sequence is open already: id=" + open.getSequenceId());
             }
             long sequence = nextWorkerSequence++;
-            return switch (worker.open(sequence, options, AttentionMessages.tokens(open))) {
-                case Opening.Opened(int cachedTokens) -> {
-                    workerSequences.put(open.getSequenceId(), sequence);
-                    yield Optional.of(
-                            AttentionReply.newBuilder()
-                                    .setOpened(
-                                            SequenceOpened.newBuilder()
-                                                    .setCachedTokens(cachedTokens)));
-                }
+            Opening opening = worker.open(sequence, options, AttentionMessages.tokens(open));
+            if (!(opening instanceof Opening.Refused)) {
+                workerSequences.put(open.getSequenceId(), sequence);
+            }
+            return reply(opening);
+        }
+
+        private Optional<AttentionReply.Builder> opening(long sequenceId) {
+            Long sequence = workerSequences.get(sequenceId);
+            return sequence == null
+                    ? failed(ErrorCode.SEQUENCE_LOST, "unknown sequence: id=" + sequenceId)
+                    : reply(worker.opening(sequence));
+        }
+
+        private static Optional<AttentionReply.Builder> reply(Opening opening) {
+            return switch (opening) {
+                case Opening.Opened(int cachedTokens) ->
+                        opened(SequenceOpened.newBuilder().setCachedTokens(cachedTokens));
+                case Opening.Loading() -> opened(SequenceOpened.newBuilder().setLoading(true));
                 case Opening.Refused(var failure) -> failed(failure.code(), failure.message());
             };
+        }
+
+        private static Optional<AttentionReply.Builder> opened(SequenceOpened.Builder opened) {
+            return Optional.of(AttentionReply.newBuilder().setOpened(opened));
         }
 
         private Optional<AttentionReply.Builder> step(StepPlan plan, long arrivedNanos) {

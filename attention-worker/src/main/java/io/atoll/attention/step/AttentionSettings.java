@@ -1,5 +1,6 @@
 package io.atoll.attention.step;
 
+import io.atoll.attention.state.CheckpointDisk;
 import io.atoll.kernels.KvFormat;
 import java.time.Duration;
 import java.util.Optional;
@@ -16,6 +17,7 @@ import java.util.Optional;
 /// @param threads compute threads, the calling one included
 /// @param kernels kernel family, or empty for the best that runs here
 /// @param combineTimeout longest wait for the expert replies of one layer
+/// @param checkpointDisk where checkpoints go that memory has no room for
 public record AttentionSettings(
         int maxStepRows,
         int maxSequences,
@@ -25,7 +27,8 @@ public record AttentionSettings(
         KvFormat kvFormat,
         int threads,
         Optional<String> kernels,
-        Duration combineTimeout) {
+        Duration combineTimeout,
+        Optional<CheckpointDisk> checkpointDisk) {
     public AttentionSettings {
         requirePositive("maxStepRows", maxStepRows);
         requirePositive("maxSequences", maxSequences);
@@ -53,7 +56,8 @@ public record AttentionSettings(
                 KvFormat.BF16,
                 Runtime.getRuntime().availableProcessors(),
                 Optional.empty(),
-                Duration.ofSeconds(10));
+                Duration.ofSeconds(10),
+                Optional.empty());
     }
 
     private static void requirePositive(String name, long value) {

@@ -16,6 +16,9 @@ public interface AttentionWorker extends AutoCloseable {
     ///     always left to a step
     Opening open(long sequenceId, SequenceOptions options, int[] tokens);
 
+    /// What has become of a sequence whose opening was [Opening.Loading]; does not wait for it.
+    Opening opening(long sequenceId);
+
     /// Runs every layer over the rows of one step and samples where asked.
     StepOutcome step(StepPlan plan);
 

@@ -34,6 +34,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -133,7 +134,9 @@ public final class LocalAttentionWorker implements AttentionWorker {
                         settings.maxSequences(),
                         settings.maxCheckpoints(),
                         info.maxSequenceTokens(),
-                        settings.kvCapacityTokens());
+                        settings.kvCapacityTokens(),
+                        settings.checkpointDisk(),
+                        String.join("\n", modelDigest, info.arithmetic()));
         try {
             forward =
                     new Forward(
@@ -159,9 +162,10 @@ public final class LocalAttentionWorker implements AttentionWorker {
         private final SequenceState state;
         private final TokenCounts counts;
         private int[] tokens; // seen so far, then room for more
+        private OptionalInt cachedTokens = OptionalInt.empty(); // until a checkpoint is loaded
         private boolean lost;
 
-        /// @param known begins with the tokens that the state has seen
+        /// @param known begins with the tokens that the state has seen, or will have when it is loaded
         Sequence(
                 SequenceOptions options,
                 SequenceState state,
@@ -171,7 +175,12 @@ public final class LocalAttentionWorker implements AttentionWorker {
             this.constrained = constrained;
             this.state = state;
             counts = new TokenCounts(options.sampling());
-            tokens = Arrays.copyOf(known, Math.max(known.length, state.position()));
+            tokens = known.clone();
+        }
+
+        /// Begins where a checkpoint ends.
+        void begin() {
+            cachedTokens = OptionalInt.of(state.position());
             count(0, state.position());
         }
 
@@ -272,14 +281,38 @@ public final class LocalAttentionWorker implements AttentionWorker {
             int[] known = options.promptLogprobs() ? Arrays.copyOf(tokens, 1) : tokens;
             return switch (states.open(options.maxTokens(), known)) {
                 case Reservation.Reserved(var state) -> {
-                    sequences.put(sequenceId, new Sequence(options, state, constrained, tokens));
-                    yield new Opening.Opened(state.position());
+                    Sequence sequence = new Sequence(options, state, constrained, tokens);
+                    sequences.put(sequenceId, sequence);
+                    yield opening(sequence);
                 }
                 case Reservation.Refused(var failure) -> new Opening.Refused(failure);
             };
         } finally {
             leave();
         }
+    }
+
+    @Override
+    public Opening opening(long sequenceId) {
+        enter();
+        try {
+            Sequence sequence = sequences.get(sequenceId);
+            return sequence == null
+                    ? refuseToOpen(ErrorCode.SEQUENCE_LOST, "unknown sequence: " + sequenceId)
+                    : opening(sequence);
+        } finally {
+            leave();
+        }
+    }
+
+    private Opening opening(Sequence sequence) {
+        if (sequence.cachedTokens.isEmpty()) {
+            if (!states.isLoaded(sequence.state)) {
+                return new Opening.Loading();
+            }
+            sequence.begin();
+        }
+        return new Opening.Opened(sequence.cachedTokens.getAsInt());
     }
 
     private ConstrainedOutput constrain(OutputConstraint constraint) {
@@ -355,6 +388,9 @@ public final class LocalAttentionWorker implements AttentionWorker {
             if (sequence.lost) {
                 return refuse(
                         ErrorCode.SEQUENCE_LOST, "its state was lost in a failed step: " + where);
+            }
+            if (sequence.cachedTokens.isEmpty()) {
+                return refuse(ErrorCode.INVALID_REQUEST, "its state is not loaded yet: " + where);
             }
             int position = sequence.state.position();
             if (rows.firstPosition() != position) {
@@ -614,6 +650,8 @@ public final class LocalAttentionWorker implements AttentionWorker {
                         states.checkpoints(),
                         states.checkpointHits(),
                         states.checkpointEvictions(),
+                        states.storedCheckpoints(),
+                        states.checkpointLoads(),
                         new AttentionLoad.StepTimes(
                                 mixer,
                                 times.get(Stage.ROUTER) + times.get(Stage.SHARED_EXPERT),

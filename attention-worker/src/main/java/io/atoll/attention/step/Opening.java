@@ -10,6 +10,9 @@ public sealed interface Opening {
     ///     sequence begins at this position
     record Opened(int cachedTokens) implements Opening {}
 
+    /// The sequence's memory is reserved, and a checkpoint is on its way from disk. [AttentionWorker#opening] says when it is open.
+    record Loading() implements Opening {}
+
     /// The worker does not keep it.
     record Refused(Failure failure) implements Opening {}
 }

@@ -8,6 +8,7 @@ import io.atoll.proto.v1.AttentionReply;
 import io.atoll.proto.v1.AttentionReply.ReplyCase;
 import io.atoll.proto.v1.AttentionRequest;
 import io.atoll.proto.v1.CheckAttention;
+import io.atoll.proto.v1.CheckOpening;
 import io.atoll.proto.v1.CloseSequence;
 import io.atoll.proto.v1.ListExpertWorkers;
 import io.grpc.ChannelCredentials;
@@ -112,14 +113,36 @@ public final class RemoteAttentionWorker implements AttentionWorker {
                                     .setOpen(AttentionMessages.open(sequenceId, options, tokens)),
                             ReplyCase.OPENED,
                             callTimeout);
-            return switch (answer) {
-                case Answer.Broken(var broken) -> new Opening.Refused(broken);
-                case Answer.Reply(var reply) ->
-                        opened(reply.getOpened().getCachedTokens(), tokens.length);
-            };
+            return opening(answer, tokens.length);
         } finally {
             callers.unlock();
         }
+    }
+
+    @Override
+    public Opening opening(long sequenceId) {
+        callers.lock();
+        try {
+            CheckOpening check = CheckOpening.newBuilder().setSequenceId(sequenceId).build();
+            Answer answer =
+                    call(
+                            AttentionRequest.newBuilder().setCheckOpening(check),
+                            ReplyCase.OPENED,
+                            callTimeout);
+            return opening(answer, info.maxSequenceTokens());
+        } finally {
+            callers.unlock();
+        }
+    }
+
+    /// @param known tokens that the worker was told of
+    private Opening opening(Answer answer, int known) {
+        return switch (answer) {
+            case Answer.Broken(var broken) -> new Opening.Refused(broken);
+            case Answer.Reply(var reply) when reply.getOpened().getLoading() ->
+                    new Opening.Loading();
+            case Answer.Reply(var reply) -> opened(reply.getOpened().getCachedTokens(), known);
+        };
     }
 
     @Override

@@ -12,6 +12,7 @@ import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.scalar.ScalarKernels;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -55,7 +56,9 @@ class ComputeTest {
                                 5,
                                 0,
                                 32,
-                                160)) {
+                                160,
+                                Optional.empty(),
+                                "test")) {
             Compute compute = new Compute(new ScalarKernels(), pool);
             List<StepBatch.Piece> pieces = new ArrayList<>();
             for (int i = 1; i <= 5; i++) {

@@ -17,7 +17,8 @@ import org.junit.jupiter.api.Test;
 
 class PrefixCacheTest {
     private final Map<Checkpoint, Long> bytes = new HashMap<>();
-    private final PrefixCache cache = new PrefixCache(each -> bytes.getOrDefault(each, 100L));
+    private final PrefixCache<Checkpoint> cache =
+            new PrefixCache<>(each -> bytes.getOrDefault(each, 100L));
 
     private Checkpoint put(int... tokens) {
         Checkpoint checkpoint = checkpoint(tokens.length);

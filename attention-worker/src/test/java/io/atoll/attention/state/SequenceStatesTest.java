@@ -13,6 +13,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.HashSet;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -20,7 +21,14 @@ import org.junit.jupiter.api.Test;
 class SequenceStatesTest {
     private final SequenceStates states =
             new SequenceStates(
-                    DemoModel.directory().config().text(), KvFormat.BF16, 3, 2, 256, 320);
+                    DemoModel.directory().config().text(),
+                    KvFormat.BF16,
+                    3,
+                    2,
+                    256,
+                    320,
+                    Optional.empty(),
+                    "test");
 
     @AfterEach
     void close() {

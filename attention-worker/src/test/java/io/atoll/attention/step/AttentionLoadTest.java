@@ -17,7 +17,8 @@ class AttentionLoadTest {
     void blocksAreHeldBySequencesThenByTheirCheckpoints() {
         try (TestWorker test = worker()) {
             assertEquals(
-                    new AttentionLoad(128, 0, 128, 0, 0, 0, 0, StepTimes.NONE), test.worker.load());
+                    new AttentionLoad(128, 0, 128, 0, 0, 0, 0, 0, 0, StepTimes.NONE),
+                    test.worker.load());
             open(test, 1, prompt(7), 0);
             assertEquals(load(2, 126, 1, 0, 0, 0), counts(test));
             test.prefill(1, prompt(7), 64);
@@ -83,7 +84,7 @@ class AttentionLoadTest {
     private static AttentionLoad load(
             int held, int free, int sequences, int checkpoints, int hits, int evictions) {
         return new AttentionLoad(
-                128, held, free, sequences, checkpoints, hits, evictions, StepTimes.NONE);
+                128, held, free, sequences, checkpoints, hits, evictions, 0, 0, StepTimes.NONE);
     }
 
     /// The load without its times.
@@ -97,6 +98,8 @@ class AttentionLoadTest {
                 now.checkpoints(),
                 now.checkpointHits(),
                 now.checkpointEvictions(),
+                now.storedCheckpoints(),
+                now.checkpointLoads(),
                 StepTimes.NONE);
     }
 }

@@ -21,7 +21,8 @@ class AttentionSettingsTest {
                         KvFormat.BF16,
                         Runtime.getRuntime().availableProcessors(),
                         Optional.empty(),
-                        Duration.ofSeconds(10)),
+                        Duration.ofSeconds(10),
+                        Optional.empty()),
                 AttentionSettings.defaults());
     }
 
@@ -30,12 +31,20 @@ class AttentionSettingsTest {
         Duration second = Duration.ofSeconds(1);
         Optional<String> any = Optional.empty();
         KvFormat f32 = KvFormat.F32;
-        assertRefused(() -> new AttentionSettings(0, 1, 1, 1, 1, f32, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 0, 1, 1, 1, f32, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 0, 1, f32, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 0, f32, 1, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, f32, 0, any, second));
-        assertRefused(() -> new AttentionSettings(1, 1, 1, 1, 1, f32, 1, any, Duration.ZERO));
+        assertRefused(
+                () -> new AttentionSettings(0, 1, 1, 1, 1, f32, 1, any, second, Optional.empty()));
+        assertRefused(
+                () -> new AttentionSettings(1, 0, 1, 1, 1, f32, 1, any, second, Optional.empty()));
+        assertRefused(
+                () -> new AttentionSettings(1, 1, 1, 0, 1, f32, 1, any, second, Optional.empty()));
+        assertRefused(
+                () -> new AttentionSettings(1, 1, 1, 1, 0, f32, 1, any, second, Optional.empty()));
+        assertRefused(
+                () -> new AttentionSettings(1, 1, 1, 1, 1, f32, 0, any, second, Optional.empty()));
+        assertRefused(
+                () ->
+                        new AttentionSettings(
+                                1, 1, 1, 1, 1, f32, 1, any, Duration.ZERO, Optional.empty()));
     }
 
     private static void assertRefused(Runnable settings) {

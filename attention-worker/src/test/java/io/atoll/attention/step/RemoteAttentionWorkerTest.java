@@ -324,6 +324,11 @@ class RemoteAttentionWorkerTest {
         }
 
         @Override
+        public Opening opening(long sequenceId) {
+            throw new IllegalStateException("nothing is loading");
+        }
+
+        @Override
         public StepOutcome step(StepPlan plan) {
             throw new IllegalStateException("no step was expected");
         }

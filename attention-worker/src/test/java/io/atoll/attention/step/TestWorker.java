@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
 import io.atoll.attention.DemoModel;
 import io.atoll.attention.InProcessExperts;
+import io.atoll.attention.state.CheckpointDisk;
 import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
@@ -45,6 +46,17 @@ final class TestWorker implements AutoCloseable {
             int tokens,
             long capacity,
             KvFormat kvFormat) {
+        return settings(rows, sequences, checkpoints, tokens, capacity, kvFormat, Optional.empty());
+    }
+
+    static AttentionSettings settings(
+            int rows,
+            int sequences,
+            int checkpoints,
+            int tokens,
+            long capacity,
+            KvFormat kvFormat,
+            Optional<CheckpointDisk> disk) {
         return new AttentionSettings(
                 rows,
                 sequences,
@@ -54,7 +66,8 @@ final class TestWorker implements AutoCloseable {
                 kvFormat,
                 1,
                 Optional.empty(),
-                Duration.ofSeconds(10));
+                Duration.ofSeconds(10),
+                disk);
     }
 
     TestWorker() {
@@ -104,6 +117,7 @@ final class TestWorker implements AutoCloseable {
                 assertEquals(0, cachedTokens);
                 yield Optional.empty();
             }
+            case Opening.Loading() -> throw new AssertionError("there is no disk");
         };
     }
 

@@ -209,7 +209,9 @@ public final class BenchRunCommand implements Callable<Integer> {
                         attention.kvFormat(),
                         attention.combineDeadline(),
                         attention.failureDeadline(),
-                        attention.reconnectGrace()),
+                        attention.reconnectGrace(),
+                        Optional.empty(),
+                        null),
                 file.expertWorkers());
     }
 

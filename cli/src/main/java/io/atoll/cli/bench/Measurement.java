@@ -238,7 +238,9 @@ final class Measurement {
                         attention.kvFormat(),
                         attention.combineDeadline(),
                         attention.failureDeadline(),
-                        attention.reconnectGrace()),
+                        attention.reconnectGrace(),
+                        Optional.empty(),
+                        null),
                 file.expertWorkers());
     }
 

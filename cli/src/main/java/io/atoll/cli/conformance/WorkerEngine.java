@@ -119,7 +119,8 @@ final class WorkerEngine implements Engine {
                                 kvFormat,
                                 pool.threads(),
                                 Optional.of(kernels.kernelClass().label()),
-                                TIMEOUT));
+                                TIMEOUT,
+                                Optional.empty()));
     }
 
     @Override
@@ -142,6 +143,7 @@ final class WorkerEngine implements Engine {
             case Opening.Opened _ -> new WorkerSequence(id);
             case Opening.Refused(var failure) ->
                     throw new EngineException("no sequence: " + failure);
+            case Opening.Loading() -> throw new EngineException("there is no disk to load from");
         };
     }
 

@@ -5,6 +5,7 @@ import io.atoll.attention.moe.RemoteExpertsSettings;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.moe.RoutedModel;
 import io.atoll.attention.moe.WorkerAddress;
+import io.atoll.attention.state.CheckpointDisk;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.attention.step.AttentionSettings;
 import io.atoll.attention.step.LocalAttentionWorker;
@@ -77,7 +78,8 @@ public final class AttentionParts implements AutoCloseable {
                                             model.config().text(),
                                             section,
                                             file.coordinator().maxStepRows(),
-                                            kernelLabel)));
+                                            kernelLabel,
+                                            file.expertFormat())));
         } catch (RuntimeException | Error e) {
             close();
             throw e;
@@ -193,7 +195,11 @@ public final class AttentionParts implements AutoCloseable {
 
     /// Settings of 0 in the file stand for what suits the model.
     private static AttentionSettings settings(
-            TextConfig text, AttentionSection section, int maxStepRows, Optional<String> kernels) {
+            TextConfig text,
+            AttentionSection section,
+            int maxStepRows,
+            Optional<String> kernels,
+            Optional<String> expertFormat) {
         int longest =
                 section.maxSequenceTokens() == 0
                         ? text.contextLength()
@@ -211,7 +217,14 @@ public final class AttentionParts implements AutoCloseable {
                 kvFormat(section.kvFormat()),
                 ClusterOptions.threads(section.threads()),
                 kernels,
-                section.combineDeadline());
+                section.combineDeadline(),
+                section.checkpointDirectory()
+                        .map(
+                                directory ->
+                                        new CheckpointDisk(
+                                                directory,
+                                                section.checkpointDirectoryBytes(),
+                                                expertFormat.orElse(""))));
     }
 
     private static KvFormat kvFormat(String name) {

@@ -294,6 +294,9 @@ public record ClusterFile(
     /// @param combineDeadline longest wait for the expert replies of one layer
     /// @param failureDeadline an expert worker that gives no sign of life for this long counts as dead
     /// @param reconnectGrace how long a dispatch waits for a lost worker that has no replica
+    /// @param checkpointDirectory where checkpoints go that memory has no room for, to be found again, also after a restart; each
+    ///     attention worker needs one of its own. Absent keeps them in memory only
+    /// @param checkpointDirectoryBytes most that the files in it take together; the least valuable make room
     public record AttentionSection(
             HostPort listen,
             Integer threads,
@@ -304,11 +307,15 @@ public record ClusterFile(
             String kvFormat,
             Duration combineDeadline,
             Duration failureDeadline,
-            Duration reconnectGrace) {
+            Duration reconnectGrace,
+            Optional<Path> checkpointDirectory,
+            Long checkpointDirectoryBytes) {
+        private static final long DEFAULT_CHECKPOINT_BYTES = 64L << 30;
         private static final List<String> KV_FORMATS = List.of("bf16", "f32");
 
         static final AttentionSection DEFAULTS =
-                new AttentionSection(null, null, null, null, null, null, null, null, null, null);
+                new AttentionSection(
+                        null, null, null, null, null, null, null, null, null, null, null, null);
 
         public AttentionSection {
             listen = listen == null ? new HostPort("127.0.0.1", 7100) : listen;
@@ -332,6 +339,16 @@ public record ClusterFile(
                                 + ConfigYaml.text(failureDeadline));
             }
             reconnectGrace = positive("reconnect-grace", reconnectGrace, Duration.ofSeconds(3));
+            checkpointDirectory =
+                    checkpointDirectory == null ? Optional.empty() : checkpointDirectory;
+            checkpointDirectoryBytes =
+                    checkpointDirectoryBytes == null
+                            ? DEFAULT_CHECKPOINT_BYTES
+                            : checkpointDirectoryBytes;
+            if (checkpointDirectoryBytes <= 0) {
+                throw new IllegalArgumentException(
+                        "checkpoint-directory-bytes must be positive: " + checkpointDirectoryBytes);
+            }
         }
     }
 

@@ -47,6 +47,9 @@ public final class Engine implements AutoCloseable {
     /// How long an idle loop goes without asking whether the worker is available.
     private static final long IDLE_CHECK_MILLIS = 250;
 
+    /// The same, for the checkpoints that it loads.
+    private static final long LOADING_CHECK_MILLIS = 2;
+
     /// A busy loop looks at its worker once in so many turns: a remote one is asked over the network, and a step finds out by
     /// itself.
     private static final int CHECK_TURNS = 16;
@@ -73,6 +76,8 @@ public final class Engine implements AutoCloseable {
     private final Map<Long, Sequence> live = new ConcurrentHashMap<>();
 
     private Scheduler scheduler; // the loop's own
+    private final Set<Long> loading =
+            new HashSet<>(); // the loop's own: sequences whose checkpoint is on its way
 
     private volatile Optional<Failure> unavailable = Optional.empty();
     private volatile int running;
@@ -253,7 +258,8 @@ public final class Engine implements AutoCloseable {
         while (!(stopping && (live.isEmpty() || drainUntilNanos - System.nanoTime() <= 0))) {
             try {
                 takeCommands(events, idle);
-                if (idle || turnsUntilCheck-- <= 0) {
+                takeOpenings(events);
+                if ((idle && loading.isEmpty()) || turnsUntilCheck-- <= 0) {
                     checkAvailability(events);
                     turnsUntilCheck = CHECK_TURNS;
                 }
@@ -298,8 +304,27 @@ public final class Engine implements AutoCloseable {
                     new Opening.Refused(
                             new Failure(ErrorCode.INTERNAL, "internal error, sequence=" + id));
         }
+        if (opening instanceof Opening.Loading) {
+            loading.add(id);
+        }
+        return event(id, opening);
+    }
+
+    /// Asks after the sequences whose checkpoints are on their way.
+    private void takeOpenings(List<Event> events) {
+        for (long id : List.copyOf(loading)) {
+            Opening opening = worker.opening(id);
+            if (!(opening instanceof Opening.Loading)) {
+                loading.remove(id);
+                events.add(event(id, opening));
+            }
+        }
+    }
+
+    private Event event(long id, Opening opening) {
         return switch (opening) {
             case Opening.Refused(Failure failure) -> new Event.OpenRefused(id, failure);
+            case Opening.Loading() -> new Event.Loading(id);
             case Opening.Opened(int cachedTokens) -> {
                 Sequence sequence = live.get(id);
                 if (sequence != null) {
@@ -418,7 +443,8 @@ public final class Engine implements AutoCloseable {
     private void takeCommands(List<Event> events, boolean idle) throws InterruptedException {
         List<Command> taken = new ArrayList<>();
         if (idle) {
-            Command first = commands.poll(IDLE_CHECK_MILLIS, TimeUnit.MILLISECONDS);
+            long millis = loading.isEmpty() ? IDLE_CHECK_MILLIS : LOADING_CHECK_MILLIS;
+            Command first = commands.poll(millis, TimeUnit.MILLISECONDS);
             if (first != null) {
                 taken.add(first);
             }
@@ -491,6 +517,7 @@ public final class Engine implements AutoCloseable {
     }
 
     private void close(long id) {
+        loading.remove(id);
         try {
             worker.close(id);
         } catch (RuntimeException e) {

@@ -38,6 +38,14 @@ final class WorkerMetrics {
                 "atoll_checkpoint_evictions_total",
                 "Checkpoints given up for others or for sequences.",
                 () -> attention.checkpointEvictions());
+        gauge(
+                "atoll_checkpoints_stored",
+                "Checkpoints on disk.",
+                () -> attention.storedCheckpoints());
+        counter(
+                "atoll_checkpoint_loads_total",
+                "Sequences that began at a checkpoint from the disk.",
+                () -> attention.checkpointLoads());
         stepParts();
         expertWorkers();
     }

@@ -37,12 +37,15 @@ public sealed interface Event {
         }
     }
 
-    /// The answer to [Decision.Open]: the worker keeps the sequence.
+    /// The answer to [Decision.Open]: the worker keeps the sequence, but can't go on with it before it is [Opened].
+    record Loading(long sequenceId) implements Event {}
+
+    /// The answer to [Decision.Open], or comes some time after [Loading]: the worker keeps the sequence. One that has ended is ignored.
     ///
     /// @param cachedTokens the first tokens, which it has seen already
     record Opened(long sequenceId, int cachedTokens) implements Event {}
 
-    /// The answer to [Decision.Open]: the worker does not keep the sequence.
+    /// The answer to [Decision.Open], or comes some time after [Loading]: the worker does not keep the sequence.
     record OpenRefused(long sequenceId, Failure failure) implements Event {}
 
     /// Nobody waits for this sequence any more. One that has ended is ignored, since the two can cross.

@@ -24,6 +24,7 @@ final class Scheduled {
     private int length;
     private int position; // the worker has seen the tokens before it
     private boolean started;
+    private boolean loading;
 
     Scheduled(Event.Arrived arrived) {
         id = arrived.sequenceId();
@@ -41,6 +42,16 @@ final class Scheduled {
         return length == tokens.length ? tokens : Arrays.copyOf(tokens, length);
     }
 
+    /// The worker keeps it, and is not ready to go on with it.
+    void loading() {
+        loading = true;
+        started = true;
+    }
+
+    boolean isLoading() {
+        return loading;
+    }
+
     /// The worker keeps it, and has seen so many tokens.
     void opened(int cachedTokens) {
         if (cachedTokens < 0 || cachedTokens >= length) {
@@ -49,6 +60,7 @@ final class Scheduled {
         }
         position = cachedTokens;
         started = true;
+        loading = false;
     }
 
     /// Takes the token chosen last.

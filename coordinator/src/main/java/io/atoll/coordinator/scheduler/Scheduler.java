@@ -84,13 +84,15 @@ public final class Scheduler {
     private void apply(Event event, long nowNanos) {
         switch (event) {
             case Event.Arrived arrived -> waiting.add(new Scheduled(arrived));
-            case Event.Opened(long id, int cachedTokens) -> {
-                Scheduled sequence = takeOpening(id);
-                waiting.remove(sequence);
-                sequence.opened(cachedTokens);
-                running.put(id, sequence);
+            case Event.Loading(long id) -> kept(id).loading();
+            case Event.Opened(long id, int cachedTokens) -> opened(id, cachedTokens);
+            case Event.OpenRefused(long id, Failure failure) -> {
+                if (isOpening(id)) {
+                    refused(takeOpening(id), failure);
+                } else {
+                    endRunning(id, Optional.of(failure)); // it was loading
+                }
             }
-            case Event.OpenRefused(long id, Failure failure) -> refused(takeOpening(id), failure);
             case Event.Cancelled(long id, Failure why) -> cancel(id, why);
             case Event.StepCompleted(Map<Long, Integer> nextTokens) -> {
                 StepPlan plan = takeInFlight();
@@ -109,6 +111,22 @@ public final class Scheduler {
                 waiting.clear();
             }
         }
+    }
+
+    private void opened(long id, int cachedTokens) {
+        if (isOpening(id)) {
+            kept(id).opened(cachedTokens);
+        } else if (running.containsKey(id)) {
+            running.get(id).opened(cachedTokens);
+        }
+    }
+
+    /// The worker keeps the sequence that was to be opened.
+    private Scheduled kept(long id) {
+        Scheduled sequence = takeOpening(id);
+        waiting.remove(sequence);
+        running.put(id, sequence);
+        return sequence;
     }
 
     /// A worker that is merely full is asked again when there is more room. If none runs, there will not be.
@@ -173,7 +191,7 @@ public final class Scheduler {
                 return new Decision.Open(first.id, first.options, first.tokens());
             }
         }
-        if (!running.isEmpty()) {
+        if (!running.values().stream().allMatch(Scheduled::isLoading)) {
             StepPlan plan = plan();
             inFlight = Optional.of(plan);
             inFlightSinceNanos = nowNanos;
@@ -203,6 +221,9 @@ public final class Scheduler {
         List<SequenceRows> rows = new ArrayList<>(running.size());
         List<Scheduled> prompts = new ArrayList<>();
         for (Scheduled sequence : running.values()) {
+            if (sequence.isLoading()) {
+                continue;
+            }
             if (sequence.decodes()) {
                 rows.add(sequence.next(1, 0));
             } else {
@@ -248,9 +269,13 @@ public final class Scheduler {
         }
     }
 
+    private boolean isOpening(long id) {
+        return opening.isPresent() && opening.get().id == id;
+    }
+
     private Scheduled takeOpening(long id) {
         Scheduled sequence =
-                opening.filter(s -> s.id == id)
+                opening.filter(_ -> isOpening(id))
                         .orElseThrow(
                                 () ->
                                         new IllegalStateException(

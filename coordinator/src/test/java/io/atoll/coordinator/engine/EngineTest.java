@@ -84,6 +84,23 @@ final class EngineTest {
     }
 
     @Test
+    void requestWaitsForItsCheckpointWhileOthersRun() throws Exception {
+        worker.script(TestModel.answer("first"));
+        worker.loadNext(3);
+        assertEquals("first", content(engine.submit(request(100))));
+        worker.loadNext(Integer.MAX_VALUE);
+        GenerationStream loading = engine.submit(request(100));
+        worker.awaitOpened();
+        worker.awaitOpened();
+        loading.close();
+        worker.awaitClosed();
+        worker.awaitClosed();
+        worker.loadNext(0);
+        worker.script(TestModel.answer("third"));
+        assertEquals("third", content(engine.submit(request(100))));
+    }
+
+    @Test
     void closedStreamFreesItsSequence() throws Exception {
         worker.hold();
         worker.script(TestModel.tokens("on and on"));

@@ -200,6 +200,8 @@ final class ServerMetricsTest {
                                 3,
                                 4,
                                 5,
+                                6,
+                                7,
                                 new StepTimes(1_500_000_000L, 1, 2_000_000_000L, 3, 4)),
                         new ExpertWorkerStatus(
                                 "w1",

@@ -81,6 +81,7 @@ final class SchedulerPropertyTest {
                 if (random.nextInt(60) == 0) {
                     events.add(new Event.Unavailable(failure(ErrorCode.NO_LIVE_REPLICA)));
                 }
+                loadSome(events);
                 Decision decision = scheduler.next(nowNanos, events);
                 events.clear();
                 decision.ended().forEach(this::checkEnd);
@@ -90,7 +91,10 @@ final class SchedulerPropertyTest {
                             events.add(openOrRefuse(id, options, tokens));
                     case Decision.Run(StepPlan plan) -> events.add(step(plan));
                     case Decision.Idle() ->
-                            assertEquals(all.keySet(), ended, "idle with requests left");
+                            assertTrue(
+                                    all.keySet().equals(ended)
+                                            || open.values().stream().anyMatch(r -> r.loading),
+                                    "idle with requests left");
                 }
             }
             assertEquals(all.keySet(), ended);
@@ -133,9 +137,26 @@ final class SchedulerPropertyTest {
                     open.put(id, request);
                     request.begun = true;
                     request.position = random.nextInt(tokens.length);
-                    yield new Event.Opened(id, request.position);
+                    request.loading = random.nextInt(4) == 0;
+                    yield request.loading
+                            ? new Event.Loading(id)
+                            : new Event.Opened(id, request.position);
                 }
             };
+        }
+
+        /// Some of what loads is done, or will never be.
+        private void loadSome(List<Event> events) {
+            for (Request request : open.values()) {
+                if (request.loading && random.nextInt(4) == 0) {
+                    request.loading = false;
+                    events.add(
+                            random.nextInt(8) == 0
+                                    ? new Event.OpenRefused(
+                                            request.id, failure(ErrorCode.SEQUENCE_LOST))
+                                    : new Event.Opened(request.id, request.position));
+                }
+            }
         }
 
         private void checkSetAside(long id) {
@@ -155,6 +176,7 @@ final class SchedulerPropertyTest {
             for (SequenceRows rows : plan.sequences()) {
                 assertTrue(planned.add(rows.sequenceId()), "twice in a step");
                 Request request = open.get(rows.sequenceId());
+                assertTrue(!request.loading, "rows before its state is there");
                 assertEquals(request.position, rows.firstPosition());
                 int[] known = request.tokens();
                 if (request.decodes()) {
@@ -169,11 +191,11 @@ final class SchedulerPropertyTest {
             open.forEach(
                     (id, request) ->
                             assertTrue(
-                                    !request.decodes() || planned.contains(id),
+                                    request.loading || !request.decodes() || planned.contains(id),
                                     "a decoding sequence starves"));
             Optional<Request> firstPrompt =
                     open.values().stream()
-                            .filter(request -> !request.decodes())
+                            .filter(request -> !request.loading && !request.decodes())
                             .reduce((one, other) -> one.goesBefore(other) ? one : other);
             assertTrue(
                     firstPrompt.isEmpty() || planned.contains(firstPrompt.get().id),
@@ -224,6 +246,7 @@ final class SchedulerPropertyTest {
         int outputsLeft;
         int position;
         boolean begun;
+        boolean loading;
 
         Request(
                 long id,

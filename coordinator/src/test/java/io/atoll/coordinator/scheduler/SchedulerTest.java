@@ -54,6 +54,26 @@ final class SchedulerTest {
     }
 
     @Test
+    void sequenceThatLoadsHoldsNobodyUp() {
+        next(arrived(1, 20), arrived(2, 3));
+        next(new Event.Loading(1));
+        StepPlan plan = plan(next(new Event.Opened(2, 0)));
+        assertEquals(1, plan.sequences().size());
+        plan = plan(next(new Event.StepCompleted(Map.of(2L, 5)), new Event.Opened(1, 15)));
+        assertRows(plan.sequences().get(0), 3, 1, true);
+        assertRows(plan.sequences().get(1), 15, 5, true);
+    }
+
+    @Test
+    void sequenceThatNeverLoadsEnds() {
+        next(arrived(1, 20));
+        assertInstanceOf(Decision.Idle.class, next(new Event.Loading(1)).next());
+        Decision decision = next(new Event.OpenRefused(1, GONE));
+        assertEquals(List.of(new Ended(1, true, Optional.of(GONE))), decision.ended());
+        assertTrue(next(new Event.Opened(1, 15)).ended().isEmpty());
+    }
+
+    @Test
     void longPromptIsCutAtTheBudgetAndSampledOnlyAtItsEnd() {
         next(arrived(1, 20));
         StepPlan first = plan(next(new Event.Opened(1, 0)));
