@@ -1,6 +1,7 @@
 package io.atoll.cli;
 
 import io.atoll.cli.bench.BenchCommand;
+import io.atoll.cli.chaos.ChaosCommand;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.conformance.ConformanceCommand;
 import io.atoll.cli.keys.KeysCommand;
@@ -40,6 +41,7 @@ import picocli.CommandLine.ParameterException;
             ConformanceCommand.class,
             BenchCommand.class,
             DemoCommand.class,
+            ChaosCommand.class,
             HelpCommand.class
         },
         footer = {
@@ -80,6 +82,7 @@ public final class Main {
     public static CommandLine commandLine() {
         CommandLine command = new CommandLine(new Main());
         command.setUsageHelpAutoWidth(true);
+        command.setCaseInsensitiveEnumValuesAllowed(true);
         addHelp(command);
         command.setParameterExceptionHandler(Main::explain);
         command.setExecutionExceptionHandler(

@@ -179,6 +179,13 @@ public final class LocalCluster implements AutoCloseable {
         processes.get(index).kill();
     }
 
+    /// Stops one worker as an operator does, and waits until it has ended.
+    ///
+    /// @param index from 0
+    public void stopWorker(int index) {
+        processes.get(index).close();
+    }
+
     /// Freezes a worker's process.
     public void freezeWorker(int index) throws IOException, InterruptedException {
         processes.get(index).freeze();
@@ -189,7 +196,7 @@ public final class LocalCluster implements AutoCloseable {
         processes.get(index).thaw();
     }
 
-    /// Starts a killed worker again, at its old address, with a shard.
+    /// Starts a killed or stopped worker again, at its old address, with a shard.
     public void restartWorker(int index, String shard) throws IOException, InterruptedException {
         AtollProcess worker =
                 startWorker(processes.get(index).name(), shard, workerAddresses.get(index));
