@@ -2,9 +2,13 @@ package io.atoll.kernels;
 
 import java.util.List;
 
-/// The kernel class that was asked for does not exist or does not run on this machine.
+/// The kernel class or the device that was asked for does not exist or does not run on this machine.
 public final class KernelUnavailableException extends RuntimeException {
     private static final long serialVersionUID = 1L;
+
+    public KernelUnavailableException(String message) {
+        super(message);
+    }
 
     KernelUnavailableException(String requested, List<KernelClass> available) {
         super(
