@@ -20,6 +20,7 @@ import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.cli.roles.ExpertRows;
 import io.atoll.cli.roles.LocalExperts;
 import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.expert.DeviceChoice;
 import io.atoll.expert.ExpertWorker;
 import io.atoll.expert.ExpertWorkerSettings;
 import io.atoll.kernels.ComputePool;
@@ -110,7 +111,7 @@ final class RecordedRuns implements AutoCloseable {
     private static List<String> shards(String topology) {
         return switch (topology) {
             case "one" -> List.of();
-            case "two" -> List.of("0-15", "16-31");
+            case "two", "a GPU and a CPU" -> List.of("0-15", "16-31");
             case "three uneven" -> List.of("0-2", "3-25", "26-31");
             case "by layer" -> List.of("0-2:*;7:0-4", "3-6:*;7:5-31");
             case "overlapping" -> List.of("0-20", "10-31", "*");
@@ -127,7 +128,10 @@ final class RecordedRuns implements AutoCloseable {
                 workers.add(
                         startWorker(
                                 "w" + workers.size(),
-                                ExpertShard.parse(shard, text.layerCount(), text.experts())));
+                                ExpertShard.parse(shard, text.layerCount(), text.experts()),
+                                topology.contains("GPU") && workers.isEmpty()
+                                        ? DeviceChoice.CUDA
+                                        : DeviceChoice.CPU));
             }
             try (RoutedExperts experts =
                             workers.isEmpty()
@@ -163,10 +167,12 @@ final class RecordedRuns implements AutoCloseable {
         }
     }
 
-    private ExpertWorker startWorker(String name, ExpertShard shard) throws IOException {
+    private ExpertWorker startWorker(String name, ExpertShard shard, DeviceChoice device)
+            throws IOException {
         ExpertWorker worker =
                 ExpertWorker.open(
-                        ExpertWorkerSettings.of(name, "test", path, shard, "127.0.0.1", 0));
+                        ExpertWorkerSettings.of(name, "test", path, shard, "127.0.0.1", 0)
+                                .on(device));
         worker.start();
         return worker;
     }

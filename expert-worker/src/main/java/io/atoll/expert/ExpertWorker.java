@@ -2,7 +2,9 @@ package io.atoll.expert;
 
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.batch.BatchLoop;
+import io.atoll.expert.batch.CudaExpertEngine;
 import io.atoll.expert.batch.DispatchQueue;
+import io.atoll.expert.batch.ExpertCompute;
 import io.atoll.expert.batch.ExpertEngine;
 import io.atoll.expert.service.ExpertService;
 import io.atoll.expert.service.WorkerIdentity;
@@ -11,7 +13,10 @@ import io.atoll.expert.store.PackedExpert;
 import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.KernelUnavailableException;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.cuda.Cuda;
+import io.atoll.kernels.cuda.CudaException;
 import io.atoll.model.ModelDirectory;
 import io.atoll.proto.wire.DataPlane;
 import io.atoll.proto.wire.RowFormat;
@@ -21,6 +26,7 @@ import io.grpc.protobuf.services.HealthStatusManager;
 import io.netty.channel.EventLoopGroup;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -139,7 +145,7 @@ public final class ExpertWorker implements AutoCloseable {
         batchLoop =
                 new BatchLoop(
                         queue,
-                        new ExpertEngine(store, kernels, computePool, FRACTION_BITS),
+                        compute(settings, store, kernels, computePool),
                         store.hidden(),
                         settings.name() + "-compute");
         WorkerIdentity identity =
@@ -159,6 +165,31 @@ public final class ExpertWorker implements AutoCloseable {
                         .addService(service.definition())
                         .addService(health.getHealthService())
                         .build();
+    }
+
+    /// What computes: on GPUs, as the settings say and the machine allows, or on the CPU. Their sums have the same bits, so the kernel
+    /// class that others are told is the CPU's in either case.
+    private static ExpertCompute compute(
+            ExpertWorkerSettings settings, ExpertStore store, Kernels kernels, ComputePool pool) {
+        if (settings.device() == DeviceChoice.CPU) {
+            return new ExpertEngine(store, kernels, pool, FRACTION_BITS);
+        }
+        String reason;
+        try {
+            switch (Cuda.probe()) {
+                case Cuda.Availability.Usable(List<Cuda.Device> devices) -> {
+                    return new CudaExpertEngine(store, kernels, pool, FRACTION_BITS, devices);
+                }
+                case Cuda.Availability.Absent(String why) -> reason = why;
+            }
+        } catch (CudaException e) {
+            reason = e.getMessage();
+        }
+        if (settings.device() == DeviceChoice.CUDA) {
+            throw new KernelUnavailableException("--device cuda: " + reason);
+        }
+        LOG.info("{} computes on the CPU: {}", settings.name(), reason);
+        return new ExpertEngine(store, kernels, pool, FRACTION_BITS);
     }
 
     /// Binds the port and serves.

@@ -21,6 +21,7 @@ import java.util.Optional;
 /// @param maxQueueBytes bound of the queue in bytes
 /// @param spin how long the compute thread looks for work before it parks
 /// @param grace longest wait for queued work at a stop
+/// @param device what to compute on
 public record ExpertWorkerSettings(
         String name,
         String clusterId,
@@ -34,7 +35,8 @@ public record ExpertWorkerSettings(
         int maxQueueMessages,
         long maxQueueBytes,
         Duration spin,
-        Duration grace) {
+        Duration grace,
+        DeviceChoice device) {
     public static final int DEFAULT_QUEUE_MESSAGES = 1024;
     public static final long DEFAULT_QUEUE_BYTES = 256L << 20;
     public static final Duration DEFAULT_GRACE = Duration.ofSeconds(5);
@@ -81,7 +83,27 @@ public record ExpertWorkerSettings(
                 DEFAULT_QUEUE_MESSAGES,
                 DEFAULT_QUEUE_BYTES,
                 defaultSpin(),
-                DEFAULT_GRACE);
+                DEFAULT_GRACE,
+                DeviceChoice.AUTO);
+    }
+
+    /// The same, on another device.
+    public ExpertWorkerSettings on(DeviceChoice other) {
+        return new ExpertWorkerSettings(
+                name,
+                clusterId,
+                modelPath,
+                shard,
+                host,
+                port,
+                kernels,
+                threads,
+                weightFormat,
+                maxQueueMessages,
+                maxQueueBytes,
+                spin,
+                grace,
+                other);
     }
 
     /// Spinning helps only where the event loop and the compute threads do not need the core.

@@ -60,7 +60,8 @@ class ExpertWorkerTest {
                 queueMessages,
                 1 << 20,
                 Duration.ZERO,
-                Duration.ofSeconds(10));
+                Duration.ofSeconds(10),
+                DeviceChoice.CPU);
     }
 
     private static ExpertStore floatStore() {

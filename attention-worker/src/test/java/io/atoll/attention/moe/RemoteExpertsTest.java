@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.expert.DeviceChoice;
 import io.atoll.expert.ExpertWorker;
 import io.atoll.expert.ExpertWorkerSettings;
 import io.atoll.expert.batch.ExpertEngine;
@@ -82,7 +83,8 @@ class RemoteExpertsTest {
                                         queueMessages,
                                         64 << 20,
                                         Duration.ZERO,
-                                        Duration.ofSeconds(5))));
+                                        Duration.ofSeconds(5),
+                                        DeviceChoice.CPU)));
         worker.start();
         return worker;
     }

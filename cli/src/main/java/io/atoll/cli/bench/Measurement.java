@@ -124,6 +124,7 @@ final class Measurement {
                             worker.awaitReady(WORKER_START),
                             Optional.empty(),
                             null,
+                            null,
                             null));
         }
         ClusterFile file = plan.file;

@@ -4,6 +4,7 @@ import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.ExpertWorkerSection;
 import io.atoll.cluster.config.HostPort;
 import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.expert.DeviceChoice;
 import io.atoll.expert.ExpertWorker;
 import io.atoll.expert.ExpertWorkerSettings;
 import io.atoll.kernels.KernelLibrary;
@@ -69,6 +70,14 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
     @Option(names = "--threads", paramLabel = "N", description = "Default: every processor.")
     private Optional<Integer> threads;
 
+    @Option(
+            names = "--device",
+            paramLabel = "DEVICE",
+            description =
+                    "auto, cpu, or cuda for GPUs, which are an error if they can't be used."
+                            + " Default: the cluster file's, else auto.")
+    private Optional<String> device;
+
     @Option(names = "--cluster-id", paramLabel = "ID", description = "Overrides the cluster file.")
     private Optional<String> clusterId;
 
@@ -104,7 +113,8 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                         section.maxQueuedDispatches(),
                         ExpertWorkerSettings.DEFAULT_QUEUE_BYTES,
                         ExpertWorkerSettings.defaultSpin(),
-                        ExpertWorkerSettings.DEFAULT_GRACE);
+                        ExpertWorkerSettings.DEFAULT_GRACE,
+                        DeviceChoice.parse(device.orElse(section.device())));
         System.out.printf(
                 "expert worker %s of cluster %s: model %s, experts %s%n%s%n",
                 name,
@@ -136,10 +146,11 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                                 HostPort.parse(listen.get()),
                                 section.experts(),
                                 section.threads(),
-                                section.maxQueuedDispatches());
+                                section.maxQueuedDispatches(),
+                                section.device());
             }
             return new ExpertWorkerSection(
-                    name, HostPort.parse(listen.get()), Optional.empty(), null, null);
+                    name, HostPort.parse(listen.get()), Optional.empty(), null, null, null);
         } catch (IllegalArgumentException e) {
             throw options.usage(
                     e.getMessage() + (known ? "" : "; give --listen to run one without it"));

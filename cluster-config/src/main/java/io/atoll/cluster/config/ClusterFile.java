@@ -315,7 +315,18 @@ public record ClusterFile(
 
         static final AttentionSection DEFAULTS =
                 new AttentionSection(
-                        null, null, null, null, null, null, null, null, null, null, null, null);
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        Optional.empty(),
+                        null);
 
         public AttentionSection {
             listen = listen == null ? new HostPort("127.0.0.1", 7100) : listen;
@@ -360,12 +371,16 @@ public record ClusterFile(
     ///     have none given, in the order of the file
     /// @param threads compute threads; 0 takes one for each processor
     /// @param maxQueuedDispatches dispatches that wait before new ones are shed
+    /// @param device `cpu`, `cuda`, or `auto` for GPUs where they can be used
     public record ExpertWorkerSection(
             String name,
             HostPort address,
             Optional<String> experts,
             Integer threads,
-            Integer maxQueuedDispatches) {
+            Integer maxQueuedDispatches,
+            String device) {
+        private static final List<String> DEVICES = List.of("auto", "cpu", "cuda");
+
         public ExpertWorkerSection {
             if (name == null || !name.matches("[A-Za-z0-9][A-Za-z0-9._-]{0,62}")) {
                 throw new IllegalArgumentException(
@@ -379,6 +394,11 @@ public record ClusterFile(
             threads = ranged("threads", threads, 0, 0, 1024);
             maxQueuedDispatches =
                     ranged("max-queued-dispatches", maxQueuedDispatches, 256, 1, 65_536);
+            device = device == null ? "auto" : device;
+            if (!DEVICES.contains(device)) {
+                throw new IllegalArgumentException(
+                        "device must be one of " + DEVICES + ": " + device);
+            }
         }
     }
 

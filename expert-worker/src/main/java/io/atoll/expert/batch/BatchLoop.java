@@ -20,14 +20,14 @@ public final class BatchLoop {
     private static final long SUM_BYTES = 32L << 20;
 
     private final DispatchQueue queue;
-    private final ExpertEngine engine;
+    private final ExpertCompute engine;
     private final int hidden;
     private final int maxRows;
     private final Thread thread;
     private final Scratch sums = new Scratch();
     private final List<PendingDispatch> batch = new ArrayList<>();
 
-    public BatchLoop(DispatchQueue queue, ExpertEngine engine, int hidden, String name) {
+    public BatchLoop(DispatchQueue queue, ExpertCompute engine, int hidden, String name) {
         this.queue = queue;
         this.engine = engine;
         this.hidden = hidden;

@@ -12,9 +12,9 @@ import io.atoll.kernels.WeightFormat;
 import java.lang.foreign.MemorySegment;
 import java.util.function.IntConsumer;
 
-/// Runs routed experts over rows: `sum[r] = sum over the row's routes of rint(weight * expert(x[r]) * 2^fractionBits)`.
+/// Runs routed experts on the CPU.
 ///
-/// The order of calls: [#begin], then any number of `add`s, then [#run]. All rows that chose the same expert go through it
+/// All rows that chose the same expert go through it
 /// together, so its weights are read once. A row's sum depends on the row and its routes alone: kernels treat rows apart, and
 /// the sum is of integers.
 ///
@@ -24,7 +24,7 @@ import java.util.function.IntConsumer;
 ///
 /// One thread at a time. Segments handed to `add` are borrowed until [#run] returns. Memory grows to the largest batch
 /// seen, up to a bound, and is then reused; `close()` frees it.
-public final class ExpertEngine implements AutoCloseable {
+public final class ExpertEngine implements ExpertCompute {
     /// Memory for the inner results of one pass; a larger batch takes several passes over the weights.
     private static final long PASS_BYTES = 64L << 20;
 
@@ -50,6 +50,7 @@ public final class ExpertEngine implements AutoCloseable {
     private final Kernels kernels;
     private final ComputePool pool;
     private final int fractionBits;
+    private final Share share;
     private final int hidden;
     private final int intermediate;
     private final boolean quantized;
@@ -80,7 +81,13 @@ public final class ExpertEngine implements AutoCloseable {
 
     /// @param fractionBits binary digits behind the point of the sums
     public ExpertEngine(ExpertStore store, Kernels kernels, ComputePool pool, int fractionBits) {
-        this(store, kernels, pool, fractionBits, PASS_BYTES);
+        this(store, kernels, pool, fractionBits, Share.ALL);
+    }
+
+    /// @param share the experts to compute here; routes to others are left out
+    ExpertEngine(
+            ExpertStore store, Kernels kernels, ComputePool pool, int fractionBits, Share share) {
+        this(store, kernels, pool, fractionBits, share, PASS_BYTES);
     }
 
     ExpertEngine(
@@ -89,6 +96,16 @@ public final class ExpertEngine implements AutoCloseable {
             ComputePool pool,
             int fractionBits,
             long passBytes) {
+        this(store, kernels, pool, fractionBits, Share.ALL, passBytes);
+    }
+
+    private ExpertEngine(
+            ExpertStore store,
+            Kernels kernels,
+            ComputePool pool,
+            int fractionBits,
+            Share share,
+            long passBytes) {
         if (fractionBits < 0 || fractionBits > 40) {
             throw new IllegalArgumentException("fractionBits must be 0 to 40: " + fractionBits);
         }
@@ -96,6 +113,7 @@ public final class ExpertEngine implements AutoCloseable {
         this.kernels = kernels;
         this.pool = pool;
         this.fractionBits = fractionBits;
+        this.share = share;
         this.hidden = store.hidden();
         this.intermediate = store.intermediate();
         this.quantized = store.takesQuantizedRows();
@@ -103,6 +121,13 @@ public final class ExpertEngine implements AutoCloseable {
         int experts = store.shard().experts();
         this.maxPassRoutes = (int) Math.max(experts, passBytes / routeBytes());
         this.routes = new Routes(experts);
+    }
+
+    /// Some of the experts.
+    interface Share {
+        Share ALL = (_, _) -> true;
+
+        boolean has(int layer, int expert);
     }
 
     private long routeBytes() {
@@ -121,12 +146,12 @@ public final class ExpertEngine implements AutoCloseable {
         return cols / WeightFormat.BLOCK * Float.BYTES;
     }
 
-    /// Whether rows are best handed over as int8: see [#addQuantized].
+    @Override
     public boolean takesQuantizedRows() {
         return quantized;
     }
 
-    /// Starts a batch.
+    @Override
     public void begin(int newLayer) {
         layer = newLayer;
         routes.clear();
@@ -154,14 +179,7 @@ public final class ExpertEngine implements AutoCloseable {
         return job;
     }
 
-    /// Adds f32 rows with their own number of routes each; they are quantised if the weights want that.
-    ///
-    /// @param rowsOfX f32 `[rows, hidden]`
-    /// @param routeOffsets int32 `[rows + 1]`: the routes of row `r` are `routeOffsets[r]` to `routeOffsets[r + 1] - 1`
-    /// @param ids int32, all held
-    /// @param weights f32
-    /// @param sums int64 `[rows, hidden]`, overwritten by [#run]
-    /// @return the number of this job, for [#isFinite]
+    @Override
     public int addFloats(
             int rows,
             MemorySegment rowsOfX,
@@ -174,15 +192,7 @@ public final class ExpertEngine implements AutoCloseable {
         return job;
     }
 
-    /// Adds rows that are quantised already; for weights that take such rows.
-    ///
-    /// @param q int8 `[rows, hidden]`
-    /// @param scales f32 `[rows, hidden / 32]`
-    /// @param routeOffsets int32 `[rows + 1]`
-    /// @param ids int32, all held
-    /// @param weights f32
-    /// @param sums int64 `[rows, hidden]`, overwritten by [#run]
-    /// @return the number of this job, for [#isFinite]
+    @Override
     public int addQuantized(
             int rows,
             MemorySegment q,
@@ -220,10 +230,10 @@ public final class ExpertEngine implements AutoCloseable {
                         "layer=" + layer + " expert=" + expert + " is not held");
             }
         }
-        routes.addRow(job, row, begin, end, ids, weights);
+        routes.addRow(job, row, begin, end, ids, weights, expert -> share.has(layer, expert));
     }
 
-    /// Computes the sums of everything added.
+    @Override
     public void run() {
         int row = 0;
         while (row < routes.rows()) {
@@ -239,12 +249,13 @@ public final class ExpertEngine implements AutoCloseable {
         routes.release();
     }
 
-    /// Whether every product of a job fitted the grid. If not, its sums are undefined.
+    @Override
     public boolean isFinite(int job) {
         return !routes.job(job).failed;
     }
 
-    /// Bytes of weights that the last batch read, each pass counted.
+    /// Each pass is counted.
+    @Override
     public long weightBytes() {
         return weightBytes;
     }

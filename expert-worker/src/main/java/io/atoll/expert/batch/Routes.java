@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.function.IntPredicate;
 
 /// The rows of a batch, where each of them comes from, and its routes; and, for some of the rows at a time, those routes sorted by expert.
 ///
@@ -83,7 +84,16 @@ final class Routes {
     }
 
     /// Adds a row of a job with the routes `begin` to `end - 1` of two arrays.
-    void addRow(int job, int row, int begin, int end, MemorySegment ids, MemorySegment weights) {
+    ///
+    /// @param included the experts whose routes count
+    void addRow(
+            int job,
+            int row,
+            int begin,
+            int end,
+            MemorySegment ids,
+            MemorySegment weights,
+            IntPredicate included) {
         if (rows + 1 == rowRoutes.length) {
             rowJob = Arrays.copyOf(rowJob, 2 * rows + 2);
             rowInJob = Arrays.copyOf(rowInJob, 2 * rows + 2);
@@ -97,7 +107,11 @@ final class Routes {
             routePosition = Arrays.copyOf(routePosition, size);
         }
         for (int i = begin; i < end; i++) {
-            routeExpert[routes] = ids.getAtIndex(JAVA_INT, i);
+            int expert = ids.getAtIndex(JAVA_INT, i);
+            if (!included.test(expert)) {
+                continue;
+            }
+            routeExpert[routes] = expert;
             routeWeight[routes] = weights.getAtIndex(JAVA_FLOAT, i);
             routeRow[routes] = rows;
             routes++;
