@@ -4,6 +4,7 @@ import io.atoll.cli.bench.BenchCommand;
 import io.atoll.cli.chaos.ChaosCommand;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.conformance.ConformanceCommand;
+import io.atoll.cli.gpu.GpuCheckCommand;
 import io.atoll.cli.keys.KeysCommand;
 import io.atoll.cli.pack.PackCommand;
 import io.atoll.cli.roles.AttentionWorkerCommand;
@@ -42,6 +43,7 @@ import picocli.CommandLine.ParameterException;
             BenchCommand.class,
             DemoCommand.class,
             ChaosCommand.class,
+            GpuCheckCommand.class,
             HelpCommand.class
         },
         footer = {

@@ -45,6 +45,7 @@ import picocli.CommandLine.Spec;
         })
 public final class ChaosCommand implements Callable<Integer> {
     private static final int WORKERS = 3;
+    private static final List<Fault> FAULTS = List.of(Fault.values());
     private static final Duration WARM_UP = Duration.ofSeconds(3);
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
@@ -102,8 +103,10 @@ public final class ChaosCommand implements Callable<Integer> {
         Path path = model.orElseGet(AtollHome::demoModel);
         List<String> shards = shards(path);
         Path directory = Files.createTempDirectory("atoll-chaos-");
-        say(
-                "starting three expert workers, each expert on two, and a coordinator; logs in %s",
+        System.out.printf(
+                Locale.ROOT,
+                "starting three expert workers, each expert on two, and a coordinator; logs in"
+                        + " %s%n",
                 directory);
         LocalCluster.Plan plan =
                 new LocalCluster.Plan(
@@ -115,9 +118,13 @@ public final class ChaosCommand implements Callable<Integer> {
             Runtime.getRuntime()
                     .addShutdownHook(Thread.ofPlatform().unstarted(() -> stop(cluster, load)));
             int tokens = load.ask();
-            say(
-                    "undisturbed: %d answers of %d tokens; %d streams repeat them, seed %d",
-                    load.questions(), tokens, streams, seed);
+            System.out.printf(
+                    Locale.ROOT,
+                    "undisturbed: %d answers of %d tokens; %d streams repeat them, seed %d%n",
+                    load.questions(),
+                    tokens,
+                    streams,
+                    seed);
             load.start();
             TimeUnit.NANOSECONDS.sleep(WARM_UP.toNanos());
             harm(cluster, client, load, shards);
@@ -126,7 +133,10 @@ public final class ChaosCommand implements Callable<Integer> {
             StreamLoad.Totals totals = load.totals();
             report(totals);
             if (!ended) {
-                say("some streams did not end within %d s", PATIENCE.toSeconds());
+                System.out.printf(
+                        Locale.ROOT,
+                        "some streams did not end within %d s%n",
+                        PATIENCE.toSeconds());
             }
             return ended && totals.isFlawless() ? 0 : 1;
         } catch (IOException e) {
@@ -161,14 +171,14 @@ public final class ChaosCommand implements Callable<Integer> {
             throws IOException, InterruptedException {
         Random random = new Random(seed);
         if (once) {
-            for (Fault fault : Fault.values()) {
+            for (Fault fault : FAULTS) {
                 strike(fault, random.nextInt(WORKERS), cluster, client, load, shards);
             }
             return;
         }
         long end = System.nanoTime() + (long) (minutes * 60e9);
         while (System.nanoTime() - end < 0) {
-            Fault drawn = Fault.values()[random.nextInt(Fault.values().length)];
+            Fault drawn = FAULTS.get(random.nextInt(FAULTS.size()));
             strike(only.orElse(drawn), random.nextInt(WORKERS), cluster, client, load, shards);
             TimeUnit.MILLISECONDS.sleep(300 + random.nextInt(700));
         }
@@ -189,7 +199,13 @@ public final class ChaosCommand implements Callable<Integer> {
         awaitAll(client);
         long gap = load.longestGap().toMillis();
         gapsMillis.computeIfAbsent(fault, _ -> new ArrayList<>()).add(gap);
-        say("%3d  %-8s w%d   longest gap %5d ms", ++faults, fault.label(), worker + 1, gap);
+        System.out.printf(
+                Locale.ROOT,
+                "%3d  %-8s w%d   longest gap %5d ms%n",
+                ++faults,
+                fault.label(),
+                worker + 1,
+                gap);
     }
 
     /// The next fault needs every worker: two at once may take both copies of an expert.
@@ -214,23 +230,31 @@ public final class ChaosCommand implements Callable<Integer> {
         gapsMillis.forEach(
                 (fault, gaps) -> {
                     List<Long> sorted = gaps.stream().sorted().toList();
-                    say(
-                            "%-8s %3d times, longest gap: median %d ms, worst %d ms",
+                    System.out.printf(
+                            Locale.ROOT,
+                            "%-8s %3d times, longest gap: median %d ms, worst %d ms%n",
                             fault.label(),
                             sorted.size(),
                             sorted.get((sorted.size() - 1) / 2),
                             sorted.getLast());
                 });
-        say(
-                "requests: %d sent, %d answered, %d failed, %d changed",
-                totals.sent(), totals.answered(), totals.failed(), totals.changed());
+        System.out.printf(
+                Locale.ROOT,
+                "requests: %d sent, %d answered, %d failed, %d changed%n",
+                totals.sent(),
+                totals.answered(),
+                totals.failed(),
+                totals.changed());
     }
 
     /// What Ctrl-C does before the process ends: says how far it came.
     private void stop(LocalCluster cluster, StreamLoad load) {
         if (!done) {
             stopped = true;
-            say("stopped after %d faults; answers that are under way are not counted", faults);
+            System.out.printf(
+                    Locale.ROOT,
+                    "stopped after %d faults; answers that are under way are not counted%n",
+                    faults);
             report(load.totals());
             cluster.close();
         }
@@ -238,11 +262,7 @@ public final class ChaosCommand implements Callable<Integer> {
 
     private void complain(String what) {
         if (!stopped) {
-            say("     %s", what);
+            System.out.printf(Locale.ROOT, "     %s%n", what);
         }
-    }
-
-    private static void say(String format, Object... values) {
-        System.out.println(String.format(Locale.ROOT, format, values));
     }
 }
