@@ -50,6 +50,7 @@ class ClusterFileTest {
                   combine-deadline: 30s
                   failure-deadline: 2s
                   reconnect-grace: 3s
+                  checkpoint-directory-bytes: 68719476736
                 expert-workers: []
                 """,
                 ClusterFile.defaults().toYaml());
