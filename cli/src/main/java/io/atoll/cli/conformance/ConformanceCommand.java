@@ -39,6 +39,7 @@ public final class ConformanceCommand implements Callable<Integer> {
             List.of(
                     new ForwardSuite(),
                     new GenerateSuite(),
+                    new MtpSuite(),
                     new TokenizerSuite(),
                     new ChatSuite(),
                     new ToolCallsSuite(),
@@ -46,7 +47,7 @@ public final class ConformanceCommand implements Callable<Integer> {
                     new GgufSuite());
 
     /// Directories of a set that no suite reads yet.
-    private static final List<String> UNSUPPORTED = List.of("mtp", "vision");
+    private static final List<String> UNSUPPORTED = List.of("vision");
 
     @Spec private CommandSpec spec;
 

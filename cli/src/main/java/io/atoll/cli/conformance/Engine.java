@@ -12,6 +12,9 @@ interface Engine extends AutoCloseable {
     /// integers, so that its numbers are near those of the checkpoint, but not as near as f32 is.
     boolean isExact();
 
+    /// Whether the model has a multi-token prediction module and the engine runs it.
+    boolean predicts();
+
     /// Opens an empty sequence.
     ///
     /// @param maxTokens longest it will become
@@ -27,6 +30,14 @@ interface Engine extends AutoCloseable {
         /// @return logits `[ids.length][vocabulary]`
         /// @throws EngineException if a machine or process fails
         float[][] feed(int[] ids, ForwardObserver observer);
+
+        /// The most likely tokens after `token`, as the prediction module guesses them one after the other. The sequence stays
+        /// as it is.
+        ///
+        /// @param token what follows the tokens fed so far
+        /// @param vocabulary ids from here on are never guessed
+        /// @throws EngineException if a machine or process fails
+        int[] draft(int token, int count, int vocabulary);
 
         /// What a layer keeps of the tokens so far.
         State state(int layer);

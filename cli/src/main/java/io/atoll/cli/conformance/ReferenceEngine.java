@@ -42,8 +42,14 @@ final class ReferenceEngine implements Engine {
     }
 
     @Override
+    public boolean predicts() {
+        return reference.predicts();
+    }
+
+    @Override
     public Sequence open(int maxTokens) {
-        return new ReferenceSequence(reference.session());
+        return new ReferenceSequence(
+                reference.predicts() ? reference.draftingSession() : reference.session());
     }
 
     @Override
@@ -56,6 +62,11 @@ final class ReferenceEngine implements Engine {
         @Override
         public float[][] feed(int[] ids, ForwardObserver observer) {
             return session.feed(ids, observer);
+        }
+
+        @Override
+        public int[] draft(int token, int count, int vocabulary) {
+            return session.draft(token, count, vocabulary);
         }
 
         @Override

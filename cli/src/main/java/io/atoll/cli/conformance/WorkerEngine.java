@@ -135,6 +135,11 @@ final class WorkerEngine implements Engine {
     }
 
     @Override
+    public boolean predicts() {
+        return false; // the attention worker does not run the module yet
+    }
+
+    @Override
     public Sequence open(int maxTokens) {
         long id = nextSequence++;
         // Nothing is sampled here, so where the prompt ends does not matter.
@@ -194,6 +199,11 @@ final class WorkerEngine implements Engine {
             for (int row = 0; row < ids.length; row++) {
                 logits.add(Arrays.copyOfRange(all, row * vocabulary, (row + 1) * vocabulary));
             }
+        }
+
+        @Override
+        public int[] draft(int token, int count, int vocabulary) {
+            throw new EngineException("the attention worker does not draft");
         }
 
         @Override

@@ -81,6 +81,11 @@ public sealed interface LayerState {
             tokens++;
         }
 
+        /// Forgets all tokens but the first `count`.
+        void truncate(int count) {
+            tokens = count;
+        }
+
         private void grow() {
             Arena larger = Arena.ofShared();
             MemorySegment largerPool = larger.allocate(2 * pool.byteSize(), 64);

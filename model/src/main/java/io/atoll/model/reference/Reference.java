@@ -5,6 +5,7 @@ import io.atoll.kernels.KvFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.RopeParameters;
 import io.atoll.model.config.TextConfig;
+import java.util.Optional;
 
 /// The text model in one process: opens sequences and runs every layer over their tokens.
 ///
@@ -59,7 +60,34 @@ public final class Reference implements AutoCloseable {
     /// An empty sequence; the caller closes it before this reference.
     public Session session() {
         return new Session(
-                kernels, config, weights, new Rotary(config.rope(), config.rotaryDim()), kvFormat);
+                kernels,
+                config,
+                weights,
+                new Rotary(config.rope(), config.rotaryDim()),
+                kvFormat,
+                Optional.empty());
+    }
+
+    /// Whether the model has a multi-token prediction module.
+    public boolean predicts() {
+        return weights.predictor().isPresent();
+    }
+
+    /// An empty sequence like [#session()] that also runs the multi-token prediction module over its tokens, so that it can
+    /// draft.
+    ///
+    /// @throws IllegalStateException if the model has no such module
+    public Session draftingSession() {
+        if (!predicts()) {
+            throw new IllegalStateException("the model has no multi-token prediction module");
+        }
+        return new Session(
+                kernels,
+                config,
+                weights,
+                new Rotary(config.rope(), config.rotaryDim()),
+                kvFormat,
+                weights.predictor());
     }
 
     @Override

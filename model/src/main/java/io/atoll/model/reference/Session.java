@@ -9,7 +9,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /// One sequence and its forward pass. Section numbers in comments are the model specification's.
 ///
@@ -21,9 +23,18 @@ public final class Session implements AutoCloseable {
     private final Weights weights;
     private final Rotary rotary;
     private final List<LayerState> states = new ArrayList<>();
+    private final Optional<Weights.Predictor> predictor;
+    private float[] lastHidden = {}; // of the last token, after the final norm; with a predictor
     private int tokens;
 
-    Session(Kernels kernels, TextConfig config, Weights weights, Rotary rotary, KvFormat kvFormat) {
+    Session(
+            Kernels kernels,
+            TextConfig config,
+            Weights weights,
+            Rotary rotary,
+            KvFormat kvFormat,
+            Optional<Weights.Predictor> predictor) {
+        this.predictor = predictor;
         this.kernels = kernels;
         this.config = config;
         this.weights = weights;
@@ -34,6 +45,9 @@ public final class Session implements AutoCloseable {
                         case LINEAR_ATTENTION -> new LayerState.Delta(config);
                         case FULL_ATTENTION -> new LayerState.KeyValues(config, kvFormat);
                     });
+        }
+        for (int i = 0; i < predictor.map(Weights.Predictor::layers).orElse(0); i++) {
+            states.add(new LayerState.KeyValues(config, kvFormat));
         }
     }
 
@@ -66,7 +80,7 @@ public final class Session implements AutoCloseable {
             observer.tensor("embedding", -1, x, rows, hidden);
 
             for (int layer = 0; layer < config.layerCount(); layer++) {
-                decoderLayer(layer, x, rows, observer);
+                decoderLayer(layer, x, rows, tokens, observer);
                 observer.tensor("output", layer, x, rows, hidden);
             }
             tokens += rows;
@@ -77,12 +91,132 @@ public final class Session implements AutoCloseable {
             MemorySegment logits = floats(arena, rows, config.vocabSize());
             multiply(weights.lmHead(), normed, rows, logits, config.vocabSize());
             observer.tensor("logits", -1, logits, rows, config.vocabSize());
+            if (predictor.isPresent()) {
+                predictKnown(predictor.get(), ids, normed, observer);
+            }
             return toRows(logits, rows, config.vocabSize());
         }
     }
 
+    /// Runs the prediction module over the pairs of a hidden state and the token after it that the call completes: the first is the
+    /// last hidden state of the call before.
+    private void predictKnown(
+            Weights.Predictor module, int[] ids, MemorySegment normed, ForwardObserver observer) {
+        int hidden = config.hiddenSize();
+        int begin = tokens - ids.length;
+        int from = begin == 0 ? 1 : 0; // nothing comes before the first token
+        int rows = ids.length - from;
+        try (Arena arena = Arena.ofConfined()) {
+            if (rows > 0) {
+                MemorySegment before = floats(arena, rows, hidden);
+                for (int t = 0; t < rows; t++) {
+                    if (from + t == 0) {
+                        MemorySegment.copy(
+                                lastHidden, 0, before, ValueLayout.JAVA_FLOAT, 0, hidden);
+                    } else {
+                        row(before, t, hidden).copyFrom(row(normed, from + t - 1, hidden));
+                    }
+                }
+                int[] next = Arrays.copyOfRange(ids, from, ids.length);
+                MemorySegment predicted =
+                        predict(module, next, before, begin + from - 1, arena, observer);
+                observer.tensor("mtp_hidden", -1, predicted, rows, hidden);
+                MemorySegment logits = floats(arena, rows, config.vocabSize());
+                multiply(weights.lmHead(), predicted, rows, logits, config.vocabSize());
+                observer.tensor("mtp_logits", -1, logits, rows, config.vocabSize());
+            }
+            lastHidden = row(normed, ids.length - 1, hidden).toArray(ValueLayout.JAVA_FLOAT);
+        }
+    }
+
+    /// The prediction module (D): from the hidden state at a position and the token after it to a hidden state for the token after
+    /// that.
+    ///
+    /// @param hidden `[ids.length, hidden]`, after a final norm; unchanged
+    /// @param first position of the first hidden state
+    /// @return `[ids.length, hidden]`, after the module's own final norm
+    private MemorySegment predict(
+            Weights.Predictor module,
+            int[] ids,
+            MemorySegment hidden,
+            int first,
+            Arena arena,
+            ForwardObserver observer) {
+        int rows = ids.length;
+        int width = config.hiddenSize();
+        // Steps 1 and 2: both inputs normed beside each other, the embedding first.
+        MemorySegment pairs = floats(arena, rows, 2 * width);
+        MemorySegment embedding = floats(arena, 1, width);
+        for (int t = 0; t < rows; t++) {
+            weights.embed(ids[t], embedding);
+            MemorySegment pair = row(pairs, t, 2 * width);
+            norm(embedding, module.embeddingNorm(), pair, 1, width);
+            norm(
+                    row(hidden, t, width),
+                    module.hiddenNorm(),
+                    pair.asSlice((long) Float.BYTES * width),
+                    1,
+                    width);
+        }
+        MemorySegment x = floats(arena, rows, width);
+        multiply(module.projection(), pairs, rows, x, width);
+        // Step 3: its decoder layers, with keys and values of their own.
+        for (int i = 0; i < module.layers(); i++) {
+            decoderLayer(config.layerCount() + i, x, rows, first, observer);
+        }
+        // Step 4, up to the LM head.
+        norm(x, module.finalNorm(), x, rows, width);
+        return x;
+    }
+
+    /// Guesses the tokens after `token`, the most likely first at each place (D): the first guess from the last hidden state,
+    /// further ones from the module's own outputs. Leaves the sequence as it was.
+    ///
+    /// @param token what follows the tokens fed so far
+    /// @param count how many to guess
+    /// @param vocabulary ids from here on are never guessed
+    /// @throws IllegalStateException if the session does not draft, or nothing was fed yet
+    public int[] draft(int token, int count, int vocabulary) {
+        Weights.Predictor module =
+                predictor.orElseThrow(() -> new IllegalStateException("not a drafting session"));
+        if (tokens == 0) {
+            throw new IllegalStateException("nothing was fed yet");
+        }
+        int[] drafts = new int[count];
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment hidden = arena.allocateFrom(ValueLayout.JAVA_FLOAT, lastHidden);
+            MemorySegment logits = floats(arena, 1, config.vocabSize());
+            int last = token;
+            for (int i = 0; i < count; i++) {
+                int[] next = {last};
+                hidden = predict(module, next, hidden, tokens - 1 + i, arena, ForwardObserver.NONE);
+                multiply(weights.lmHead(), hidden, 1, logits, config.vocabSize());
+                last = largest(logits, Math.min(vocabulary, config.vocabSize()));
+                drafts[i] = last;
+            }
+        }
+        for (int i = 0; i < module.layers(); i++) {
+            ((LayerState.KeyValues) states.get(config.layerCount() + i)).truncate(tokens - 1);
+        }
+        return drafts;
+    }
+
+    private static int largest(MemorySegment logits, int count) {
+        int best = 0;
+        for (int i = 1; i < count; i++) {
+            if (logits.getAtIndex(ValueLayout.JAVA_FLOAT, i)
+                    > logits.getAtIndex(ValueLayout.JAVA_FLOAT, best)) {
+                best = i;
+            }
+        }
+        return best;
+    }
+
     /// `x = x + mixer(norm(x))`, then `x = x + moe(norm(x))` (B.0 step 2).
-    private void decoderLayer(int index, MemorySegment x, int rows, ForwardObserver observer) {
+    ///
+    /// @param first position of the first row
+    private void decoderLayer(
+            int index, MemorySegment x, int rows, int first, ForwardObserver observer) {
         int hidden = config.hiddenSize();
         Weights.Layer layer = weights.layer(index);
         try (Arena arena = Arena.ofConfined()) {
@@ -105,14 +239,15 @@ public final class Session implements AutoCloseable {
                                 (LayerState.KeyValues) states.get(index),
                                 normed,
                                 branch,
-                                rows);
+                                rows,
+                                first);
             }
             observer.tensor("mixer_output", index, branch, rows, hidden);
             kernels.add(x, branch, (long) rows * hidden);
 
             norm(x, layer.postMixerNorm(), normed, rows, hidden);
             observer.tensor("moe_input", index, normed, rows, hidden);
-            mixtureOfExperts(index, layer.moe(), normed, branch, rows, observer);
+            mixtureOfExperts(index, layer.moe(), normed, branch, rows, first, observer);
             kernels.add(x, branch, (long) rows * hidden);
         }
     }
@@ -195,7 +330,8 @@ public final class Session implements AutoCloseable {
             LayerState.KeyValues state,
             MemorySegment x,
             MemorySegment out,
-            int rows) {
+            int rows,
+            int first) {
         int heads = config.attentionHeads();
         int kvHeads = config.keyValueHeads();
         int dim = config.headDim();
@@ -220,7 +356,7 @@ public final class Session implements AutoCloseable {
             MemorySegment cos = floats(arena, 1, rotaryDim / 2);
             MemorySegment sin = floats(arena, 1, rotaryDim / 2);
             for (int t = 0; t < rows; t++) {
-                rotary.at(tokens + t, cos, sin);
+                rotary.at(first + t, cos, sin);
                 kernels.rotary(row(q, t, heads * dim), heads, dim, rotaryDim, cos, sin);
                 kernels.rotary(row(k, t, kvHeads * dim), kvHeads, dim, rotaryDim, cos, sin);
                 state.append(kernels, row(k, t, kvHeads * dim), row(v, t, kvHeads * dim));
@@ -237,7 +373,7 @@ public final class Session implements AutoCloseable {
                         state.layout(),
                         state.pool(),
                         state.blockOffsets(),
-                        tokens + t + 1,
+                        first + t + 1,
                         heads,
                         scale,
                         row(attended, t, heads * dim),
@@ -260,6 +396,7 @@ public final class Session implements AutoCloseable {
             MemorySegment x,
             MemorySegment out,
             int rows,
+            int first,
             ForwardObserver observer) {
         int hidden = config.hiddenSize();
         int experts = config.experts();
@@ -294,7 +431,7 @@ public final class Session implements AutoCloseable {
                                         + " expert="
                                         + expert
                                         + " position="
-                                        + (tokens + t));
+                                        + (first + t));
                     }
                 }
                 kernels.combineToFloat(

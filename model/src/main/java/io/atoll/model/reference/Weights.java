@@ -6,6 +6,7 @@ import io.atoll.model.quant.WeightMatrix;
 import io.atoll.model.weights.ExpertWeights;
 import io.atoll.model.weights.LayerWeights;
 import io.atoll.model.weights.MixerWeights;
+import io.atoll.model.weights.MtpWeights;
 import io.atoll.model.weights.PackingMode;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.model.weights.WeightPacking;
@@ -16,6 +17,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /// The text model's weights in the kernels' layout, none of them changed. Dense parts are packed at the start, an expert when a row
@@ -29,11 +31,26 @@ final class Weights implements AutoCloseable {
     private final List<Layer> layers;
     private final MemorySegment finalNorm;
     private final PackedMatrix lmHead;
+    private final Optional<Predictor> predictor;
 
     Weights(TextWeights source) {
         this.source = source;
         embedding = source.embedding();
-        layers = IntStream.range(0, source.config().layerCount()).mapToObj(this::pack).toList();
+        Optional<MtpWeights> mtp = source.mtp();
+        int mtpLayers = mtp.map(module -> module.layers().size()).orElse(0);
+        layers =
+                IntStream.range(0, source.config().layerCount() + mtpLayers)
+                        .mapToObj(this::pack)
+                        .toList();
+        predictor =
+                mtp.map(
+                        module ->
+                                new Predictor(
+                                        mtpLayers,
+                                        matrix(module.projection()),
+                                        vector(module.embeddingNorm()),
+                                        vector(module.hiddenNorm()),
+                                        vector(module.finalNorm())));
         finalNorm = vector(source.finalNorm());
         lmHead = matrix(source.lmHead());
     }
@@ -49,6 +66,17 @@ final class Weights implements AutoCloseable {
             MixtureOfExperts moe) {}
 
     sealed interface Mixer {}
+
+    /// Section D, without its decoder layers, which follow the model's own.
+    ///
+    /// @param layers how many those are
+    /// @param projection `[hidden, 2 * hidden]`, for the embedding first
+    record Predictor(
+            int layers,
+            PackedMatrix projection,
+            MemorySegment embeddingNorm,
+            MemorySegment hiddenNorm,
+            MemorySegment finalNorm) {}
 
     /// Section B.2. Vectors are f32.
     ///
@@ -122,6 +150,11 @@ final class Weights implements AutoCloseable {
 
     Layer layer(int index) {
         return layers.get(index);
+    }
+
+    /// The multi-token prediction module, if the model has one.
+    Optional<Predictor> predictor() {
+        return predictor;
     }
 
     MemorySegment finalNorm() {

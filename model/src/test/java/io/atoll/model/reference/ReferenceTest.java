@@ -350,6 +350,55 @@ class ReferenceTest {
         }
     }
 
+    @Test
+    void predictionModuleAgreesWithTheGoldenFileHoweverThePromptIsCut() {
+        try (Checkpoint tensors = Checkpoint.open(golden("mtp_prompt.safetensors"))) {
+            int[] prompt = ints(tensors.require("ids"));
+            Recording whole = new Recording();
+            try (Session session = reference.draftingSession()) {
+                session.feed(prompt, whole);
+            }
+            float[] hidden = whole.floats("mtp_hidden").orElseThrow();
+            assertClose("mtp_hidden", tensors.require("mtp_hidden").floats(), hidden);
+            float[] last = tensors.require("last_logits").floats();
+            float[] logits = whole.floats("mtp_logits").orElseThrow();
+            assertClose(
+                    "last_logits",
+                    last,
+                    Arrays.copyOfRange(logits, logits.length - last.length, logits.length));
+
+            Recording pieces = new Recording();
+            try (Session session = reference.draftingSession()) {
+                for (int begin = 0; begin < prompt.length; begin += 5) {
+                    int end = Math.min(prompt.length, begin + 5);
+                    session.feed(Arrays.copyOfRange(prompt, begin, end), pieces);
+                    session.draft(prompt[0], 2, 2036); // leaves nothing behind
+                }
+            }
+            assertArrayEquals(hidden, pieces.floats("mtp_hidden").orElseThrow());
+            assertArrayEquals(logits, pieces.floats("mtp_logits").orElseThrow());
+        }
+    }
+
+    @Test
+    void draftsAreThoseOfTheGoldenFile() throws IOException {
+        JsonNode generation =
+                new JsonMapper().readTree(Files.readAllBytes(golden("mtp_generation.json")));
+        int[] answer = integers(generation.get("generated_ids"));
+        int count = generation.get("drafts").intValue();
+        try (Session session = reference.draftingSession()) {
+            int[] next = integers(generation.get("prompt_ids"));
+            for (int i = 0; i < generation.get("steps").size(); i++) {
+                session.feed(next, ForwardObserver.NONE);
+                assertArrayEquals(
+                        integers(generation.get("steps").get(i).get("drafts")),
+                        session.draft(answer[i], count, 2036),
+                        "step " + i);
+                next = new int[] {answer[i]};
+            }
+        }
+    }
+
     private static void assertClose(String name, float[] expected, float[] found) {
         assertEquals(expected.length, found.length, name);
         double largest = 0;
@@ -411,9 +460,11 @@ class ReferenceTest {
     }
 
     private static int[] ids(String field) {
-        return IntStream.range(0, trace.get(field).size())
-                .map(i -> trace.get(field).get(i).intValue())
-                .toArray();
+        return integers(trace.get(field));
+    }
+
+    private static int[] integers(JsonNode list) {
+        return IntStream.range(0, list.size()).map(i -> list.get(i).intValue()).toArray();
     }
 
     private static Path golden(String name) {
