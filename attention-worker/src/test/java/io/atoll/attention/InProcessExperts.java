@@ -43,7 +43,7 @@ public final class InProcessExperts implements RoutedExperts {
     public InProcessExperts(TextWeights weights) {
         config = weights.config();
         source = weights.source();
-        experts = new PackedExpert[config.layerCount()][config.experts()];
+        experts = new PackedExpert[WeightPacking.routedLayers(weights)][config.experts()];
         for (int layer = 0; layer < experts.length; layer++) {
             for (int expert = 0; expert < experts[layer].length; expert++) {
                 experts[layer][expert] = pack(weights.expert(layer, expert));

@@ -227,7 +227,7 @@ final class RecordedRuns implements AutoCloseable {
                     observed ? worker.step(plan, collector(plan, traces)) : worker.step(plan);
             List<Sampled> sampled =
                     switch (outcome) {
-                        case StepOutcome.Completed(var tokens, _, _) -> tokens;
+                        case StepOutcome.Completed(var tokens, _, _, _) -> tokens;
                         case StepOutcome.Failed(var failure) ->
                                 throw new AssertionError(failure.toString());
                     };

@@ -42,7 +42,14 @@ public final class TestModel {
     public static FakeAttentionWorker worker(int maxSequenceTokens) {
         return new FakeAttentionWorker(
                 new AttentionWorkerInfo(
-                        "digest", "cpu-1", "scalar", 2036, maxSequenceTokens, MAX_SEQUENCES, 64));
+                        "digest",
+                        "cpu-1",
+                        "scalar",
+                        2036,
+                        maxSequenceTokens,
+                        MAX_SEQUENCES,
+                        64,
+                        0));
     }
 
     private static ServedModel load() {

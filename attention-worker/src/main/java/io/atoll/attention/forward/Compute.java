@@ -2,6 +2,7 @@ package io.atoll.attention.forward;
 
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.Kernels;
+import java.util.List;
 
 /// The kernels of a forward pass and the threads they run on. How work is split never shows in a result.
 ///
@@ -61,19 +62,20 @@ public record Compute(Kernels kernels, ComputePool pool, StageTimes times) {
         split(rows, 2L * rows * width, range);
     }
 
-    /// Splits the heads of all sequences of a batch into runs that do not cross a sequence.
+    /// Splits the heads of several sequences into runs that do not cross a sequence.
     ///
     /// @param workPerRow what one head of one row costs, in multiply-adds
-    void splitHeads(StepBatch batch, int heads, int workPerRow, HeadRun run) {
+    void splitHeads(List<StepBatch.Part> parts, int heads, int workPerRow, HeadRun run) {
+        long rows = parts.stream().mapToLong(StepBatch.Part::rows).sum();
         split(
-                batch.parts().size() * heads,
-                (long) batch.rows() * heads * workPerRow,
+                parts.size() * heads,
+                rows * heads * workPerRow,
                 (begin, end) -> {
                     int item = begin;
                     while (item < end) {
                         int head = item % heads;
                         int count = Math.min(heads - head, end - item);
-                        run.run(batch.parts().get(item / heads), head, head + count);
+                        run.run(parts.get(item / heads), head, head + count);
                         item += count;
                     }
                 });

@@ -6,6 +6,7 @@ import io.atoll.model.quant.ReorderedMatrix;
 import io.atoll.model.quant.WeightMatrix;
 import io.atoll.model.weights.LayerWeights;
 import io.atoll.model.weights.MixerWeights;
+import io.atoll.model.weights.MtpWeights;
 import io.atoll.model.weights.PackingMode;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.model.weights.WeightPacking;
@@ -31,7 +32,12 @@ import org.slf4j.LoggerFactory;
 ///
 /// @param finalNorm f32 `[hidden]`
 /// @param lmHead `[vocabSize, hidden]`
-record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lmHead) {
+/// @param prediction the multi-token prediction module, if it is to run
+record DenseWeights(
+        List<Layer> layers,
+        MemorySegment finalNorm,
+        PackedMatrix lmHead,
+        Optional<Prediction> prediction) {
     private static final Logger LOG = LoggerFactory.getLogger(DenseWeights.class);
 
     /// @param inputNorm f32 `[hidden]`
@@ -48,6 +54,19 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
             PackedMatrix sharedGateUp,
             PackedMatrix sharedDown,
             PackedMatrix sharedExpertGate) {}
+
+    /// Of the multi-token prediction module.
+    ///
+    /// @param projection `[hidden, 2 hidden]`, for the embedding first
+    /// @param embeddingNorm f32 `[hidden]`
+    /// @param hiddenNorm f32 `[hidden]`
+    /// @param finalNorm f32 `[hidden]`
+    record Prediction(
+            PackedMatrix projection,
+            MemorySegment embeddingNorm,
+            MemorySegment hiddenNorm,
+            List<Layer> layers,
+            MemorySegment finalNorm) {}
 
     /// Weights of a layer's mixer; shapes as in [MixerWeights].
     sealed interface Mixer {}
@@ -79,8 +98,9 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
 
     /// Reads and packs the weights, several layers at a time.
     ///
+    /// @param predicts whether the multi-token prediction module is wanted, which the model must have then
     /// @throws io.atoll.model.config.ModelFileException if a weight is missing or of a type that is not supported
-    static DenseWeights load(TextWeights weights, Compute compute, Arena arena) {
+    static DenseWeights load(TextWeights weights, boolean predicts, Compute compute, Arena arena) {
         Layer[] layers = new Layer[weights.config().layerCount()];
         PackedMatrix[] head = new PackedMatrix[1];
         WidenedWeights widened = new WidenedWeights();
@@ -106,6 +126,10 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                             }
                             weights.releasePages(); // what others still read comes back by itself
                         });
+        Optional<Prediction> prediction =
+                predicts
+                        ? Optional.of(loadPrediction(weights.mtp().orElseThrow(), packer, arena))
+                        : Optional.empty();
         widened.summary()
                 .ifPresent(
                         summary ->
@@ -115,7 +139,7 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                                         weights.source(),
                                         summary));
         MemorySegment finalNorm = vector(arena, weights.finalNorm());
-        return new DenseWeights(List.of(layers), finalNorm, head[0]);
+        return new DenseWeights(List.of(layers), finalNorm, head[0], prediction);
     }
 
     /// Packs matrices `[out, in]` below each other.
@@ -151,6 +175,15 @@ record DenseWeights(List<Layer> layers, MemorySegment finalNorm, PackedMatrix lm
                         layer.sharedGateUp(),
                         layer.sharedDown(),
                         layer.sharedExpertGate()));
+    }
+
+    private static Prediction loadPrediction(MtpWeights module, Packer packer, Arena arena) {
+        return new Prediction(
+                packer.pack(PackingMode.PACKED, module.projection()),
+                vector(arena, module.embeddingNorm()),
+                vector(arena, module.hiddenNorm()),
+                module.layers().stream().map(layer -> loadLayer(layer, packer, arena)).toList(),
+                vector(arena, module.finalNorm()));
     }
 
     private static Layer loadLayer(LayerWeights layer, Packer packer, Arena arena) {

@@ -4,6 +4,7 @@ import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.kernels.Kernels;
+import io.atoll.model.config.LayerType;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.weights.TextWeights;
@@ -34,6 +35,8 @@ public final class Forward implements AutoCloseable {
     private final List<DecoderLayer> layers;
     private final RmsNorm finalNorm;
     private final LanguageModelHead head;
+    private final ProvisionalRows provisional;
+    private final Optional<Prediction> prediction;
     private final boolean quantizesRows;
     private final long layerBytes;
     private MemorySegment logits;
@@ -43,6 +46,8 @@ public final class Forward implements AutoCloseable {
     /// @param weights must stay open: embeddings are read from the model's files as they are needed
     /// @param maxRows most rows of a step
     /// @param maxLogitRows most rows of a step whose logits are wanted
+    /// @param predicts whether the multi-token prediction module runs too, which the model must have then
+    /// @param maxProvisionalRows most rows of a step that may turn out not to count
     /// @param combineTimeout longest wait for the expert replies of one layer
     public Forward(
             TextWeights weights,
@@ -51,11 +56,13 @@ public final class Forward implements AutoCloseable {
             Compute compute,
             int maxRows,
             int maxLogitRows,
+            boolean predicts,
+            int maxProvisionalRows,
             Duration combineTimeout) {
         config = weights.config();
         this.compute = compute;
         try {
-            DenseWeights dense = DenseWeights.load(weights, compute, arena);
+            DenseWeights dense = DenseWeights.load(weights, predicts, compute, arena);
             quantizesRows = dense.quantizesRows();
             layerBytes = dense.layerBytes();
             // A sequence's spans are at most what its blocks hold, and one more that has begun.
@@ -68,6 +75,8 @@ public final class Forward implements AutoCloseable {
             schedule = new AttentionSchedule(config, compute.pool().threads(), parts);
             rotary = new RotaryTable(config.rope(), config.rotaryDim(), maxRows, arena);
             embedding = new Embedding(weights.embedding());
+            provisional =
+                    new ProvisionalRows(config, maxProvisionalRows, linearLayers(config), arena);
             layers = new ArrayList<>();
             int fullLayer = 0;
             int linearLayer = 0;
@@ -76,41 +85,107 @@ public final class Forward implements AutoCloseable {
                 Mixer mixer =
                         switch (layer.mixer()) {
                             case DenseWeights.Attention attention ->
-                                    new GatedAttention(
-                                            attention,
-                                            states.layout(),
-                                            states.keyValues(fullLayer++),
-                                            rotary,
-                                            schedule,
-                                            config,
-                                            workspace,
-                                            compute);
+                                    attention(states, attention, states.keyValues(fullLayer++));
                             case DenseWeights.DeltaNet deltaNet ->
                                     new GatedDeltaNet(
-                                            deltaNet, linearLayer++, config, workspace, compute);
+                                            deltaNet,
+                                            linearLayer++,
+                                            config,
+                                            workspace,
+                                            provisional,
+                                            compute);
                         };
-                layers.add(
-                        new DecoderLayer(
-                                i,
-                                norm(layer.inputNorm()),
-                                mixer,
-                                norm(layer.postMixerNorm()),
-                                new MixtureOfExperts(
-                                        i,
-                                        layer,
-                                        experts,
-                                        combineTimeout,
-                                        config,
-                                        workspace,
-                                        compute)));
+                layers.add(decoderLayer(i, layer, mixer, experts, combineTimeout));
             }
             finalNorm = norm(dense.finalNorm());
             head = new LanguageModelHead(dense.lmHead(), workspace.quantized, compute);
             logits = workspace.logits;
+            prediction =
+                    dense.prediction()
+                            .map(
+                                    module ->
+                                            prediction(
+                                                    module,
+                                                    states,
+                                                    experts,
+                                                    maxRows,
+                                                    combineTimeout));
         } catch (RuntimeException | Error e) {
             arena.close();
             throw e;
         }
+    }
+
+    private static int linearLayers(TextConfig config) {
+        return (int)
+                config.layers().stream()
+                        .filter(layer -> layer == LayerType.LINEAR_ATTENTION)
+                        .count();
+    }
+
+    private GatedAttention attention(
+            SequenceStates states, DenseWeights.Attention weights, MemorySegment keyValues) {
+        return new GatedAttention(
+                weights, states.layout(), keyValues, rotary, schedule, config, workspace, compute);
+    }
+
+    private DecoderLayer decoderLayer(
+            int index,
+            DenseWeights.Layer weights,
+            Mixer mixer,
+            RoutedExperts experts,
+            Duration combineTimeout) {
+        return new DecoderLayer(
+                index,
+                norm(weights.inputNorm()),
+                mixer,
+                norm(weights.postMixerNorm()),
+                new MixtureOfExperts(
+                        index, weights, experts, combineTimeout, config, workspace, compute));
+    }
+
+    private Prediction prediction(
+            DenseWeights.Prediction module,
+            SequenceStates states,
+            RoutedExperts experts,
+            int maxRows,
+            Duration combineTimeout) {
+        List<DecoderLayer> own = new ArrayList<>();
+        for (int i = 0; i < module.layers().size(); i++) {
+            DenseWeights.Layer layer = module.layers().get(i);
+            own.add(
+                    decoderLayer(
+                            config.layerCount() + i,
+                            layer,
+                            attention(
+                                    states,
+                                    (DenseWeights.Attention) layer.mixer(),
+                                    states.predictionKeyValues(i)),
+                            experts,
+                            combineTimeout));
+        }
+        return new Prediction(this, module, own, maxRows, arena);
+    }
+
+    /// The multi-token prediction module, if it runs.
+    public Optional<Prediction> prediction() {
+        return prediction;
+    }
+
+    TextConfig config() {
+        return config;
+    }
+
+    Compute compute() {
+        return compute;
+    }
+
+    Workspace workspace() {
+        return workspace;
+    }
+
+    Embedding embedding() {
+        return embedding;
     }
 
     /// Whether some dense weights are packed in integers and so meet rows that are rounded to int8.
@@ -133,7 +208,7 @@ public final class Forward implements AutoCloseable {
         return compute.times();
     }
 
-    private RmsNorm norm(MemorySegment weight) {
+    RmsNorm norm(MemorySegment weight) {
         return new RmsNorm(weight, config.rmsNormEps(), config.hiddenSize(), compute);
     }
 
@@ -148,17 +223,41 @@ public final class Forward implements AutoCloseable {
         int rows = batch.rows();
         int hidden = config.hiddenSize();
         MemorySegment x = workspace.x;
-        MemorySegment normed = workspace.normed;
-        MemorySegment branch = workspace.branch;
 
         compute.times().skip();
-        rotary.turnTo(batch);
-        schedule.plan(batch);
+        prepare(batch);
         embedding.lookUp(batch, x);
         compute.times().end(Stage.EMBEDDING);
         observer.tensor("embedding", -1, x, rows, hidden);
 
-        for (DecoderLayer layer : layers) {
+        Optional<Failure> failure = runLayers(layers, batch, observer, deadlineNanos);
+        if (failure.isPresent()) {
+            return failure;
+        }
+        compute.times().end(Stage.NORMS);
+        computeLogits(batch, observer);
+        compute.times().end(Stage.HEAD);
+        return Optional.empty();
+    }
+
+    /// Turns the rotary table and the schedule of attention to a batch.
+    void prepare(StepBatch batch) {
+        rotary.turnTo(batch);
+        schedule.plan(batch);
+    }
+
+    /// Runs layers over the rows in [Workspace#x].
+    Optional<Failure> runLayers(
+            List<DecoderLayer> stack,
+            StepBatch batch,
+            ForwardObserver observer,
+            long deadlineNanos) {
+        int rows = batch.rows();
+        int hidden = config.hiddenSize();
+        MemorySegment x = workspace.x;
+        MemorySegment normed = workspace.normed;
+        MemorySegment branch = workspace.branch;
+        for (DecoderLayer layer : stack) {
             if (System.nanoTime() - deadlineNanos >= 0) {
                 return Optional.of(
                         new Failure(
@@ -186,17 +285,54 @@ public final class Forward implements AutoCloseable {
             addInPlace(x, branch, rows);
             observer.tensor("output", layer.index(), x, rows, hidden);
         }
-
-        compute.times().end(Stage.NORMS);
-        computeLogits(batch, observer);
-        compute.times().end(Stage.HEAD);
         return Optional.empty();
+    }
+
+    /// Says how many rows of a batch's provisional pieces count, and applies those to the states of their sequences.
+    ///
+    /// @param batch of the last run
+    /// @param counts of each piece, how many of its rows count; positions are not advanced
+    public void commit(StepBatch batch, int[] counts) {
+        List<StepBatch.Part> parts = ProvisionalRows.committed(batch, counts);
+        if (parts.isEmpty()) {
+            return;
+        }
+        for (DecoderLayer layer : layers) {
+            if (layer.mixer() instanceof GatedDeltaNet deltaNet) {
+                deltaNet.commit(parts);
+            }
+        }
+        compute.times().end(Stage.DELTA_RULE);
+    }
+
+    /// Hidden states of all rows of the last step, after the final norm.
+    ///
+    /// @param out f32 `[rows, hidden]`, overwritten
+    void finalHidden(int rows, MemorySegment out) {
+        finalNorm.apply(workspace.x, out, rows);
+    }
+
+    /// Logits of rows from elsewhere, in place of those of [#logits(int)].
+    ///
+    /// @param x f32 `[rows, hidden]`, after a final norm
+    void headOver(MemorySegment x, int rows) {
+        long bytes = (long) rows * config.vocabSize() * Float.BYTES;
+        logits =
+                bytes > workspace.logits.byteSize()
+                        ? Arena.ofAuto().allocate(bytes, Float.BYTES) // for an observer
+                        : workspace.logits;
+        head.apply(x, rows, logits);
     }
 
     /// Logits `[vocabSize]` of the `index`-th of [StepBatch#logitRows], valid until the next step.
     public MemorySegment logits(int index) {
         return Rows.from(logits, index, config.vocabSize())
                 .asSlice(0, (long) config.vocabSize() * Float.BYTES);
+    }
+
+    /// Logits of all rows of [#logits(int)], one after the other.
+    MemorySegment allLogits() {
+        return logits;
     }
 
     /// Logits that a step did not ask for, of rows that have gone through its layers. The logits of [#logits] are gone after it.

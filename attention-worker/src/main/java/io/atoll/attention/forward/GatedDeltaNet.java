@@ -4,6 +4,7 @@ import io.atoll.attention.forward.Projections.Projection;
 import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.model.config.TextConfig;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /// A Gated DeltaNet layer's mixer (model spec B.2): projections, causal convolution, the gated delta rule row by row, a gated
 /// norm and the output projection.
@@ -14,14 +15,18 @@ final class GatedDeltaNet implements Mixer {
     private final Workspace workspace;
     private final Compute compute;
     private final Projections inputs;
+    private final ProvisionalRows provisional;
 
     /// @param linearLayer which of the model's Gated DeltaNet layers this is
+    /// @param provisional keeps the inputs of rows that may not count
     GatedDeltaNet(
             DenseWeights.DeltaNet weights,
             int linearLayer,
             TextConfig config,
             Workspace workspace,
+            ProvisionalRows provisional,
             Compute compute) {
+        this.provisional = provisional;
         this.weights = weights;
         this.linearLayer = linearLayer;
         this.config = config;
@@ -45,19 +50,113 @@ final class GatedDeltaNet implements Mixer {
         computeGates(rows);
         // What belongs to a key head stays with one thread, and its rows in that thread's cache.
         compute.splitHeads(
-                batch,
+                batch.parts(),
                 config.linearKeyHeads(),
                 convolutionWork() + config.valueHeadsPerKeyHead() * deltaRuleWork(),
                 (part, headBegin, headEnd) -> {
-                    convolve(part, headBegin, headEnd);
+                    mix(inputsOf(part), part, headBegin, headEnd);
                     int valueHeads = config.valueHeadsPerKeyHead();
-                    applyDeltaRule(part, headBegin * valueHeads, headEnd * valueHeads);
                     normAndGate(part, headBegin * valueHeads, headEnd * valueHeads);
                 });
+        batch.parts().stream()
+                .filter(StepBatch.Part::isProvisional)
+                .forEach(part -> provisional.keep(linearLayer, part, workspace));
         compute.times().end(Stage.DELTA_RULE);
         Projections.apply(
                 compute, workspace.quantized, weights.output(), workspace.deltaOutput, rows, out);
         compute.times().end(Stage.MIXER_PROJECTIONS);
+    }
+
+    /// Applies the first rows of provisional parts to the states, which are then as if no more rows had been there.
+    ///
+    /// @param parts of [ProvisionalRows#committed]
+    void commit(List<StepBatch.Part> parts) {
+        Inputs kept = provisional.kept(linearLayer);
+        compute.splitHeads(
+                parts,
+                config.linearKeyHeads(),
+                convolutionWork() + config.valueHeadsPerKeyHead() * deltaRuleWork(),
+                (part, headBegin, headEnd) ->
+                        mix(
+                                new Inputs(
+                                        kept.queryKeyValue(),
+                                        kept.decay(),
+                                        kept.beta(),
+                                        part.state().conv(linearLayer),
+                                        part.state().recurrent(linearLayer)),
+                                part,
+                                headBegin,
+                                headEnd));
+    }
+
+    /// What the rows of a part meet on their way from the projections to the state, and the states.
+    ///
+    /// @param queryKeyValue `[R, convDim]`
+    /// @param decay `[R, valueHeads]`
+    /// @param beta `[R, valueHeads]`
+    /// @param conv `[width - 1, convDim]`
+    /// @param recurrent `[valueHeads, keyDim, valueDim]`
+    record Inputs(
+            MemorySegment queryKeyValue,
+            MemorySegment decay,
+            MemorySegment beta,
+            MemorySegment conv,
+            MemorySegment recurrent) {}
+
+    private Inputs inputsOf(StepBatch.Part part) {
+        return new Inputs(
+                workspace.queryKeyValue,
+                workspace.decay,
+                workspace.beta,
+                part.isProvisional()
+                        ? provisional.scratchConv(part)
+                        : part.state().conv(linearLayer),
+                part.isProvisional()
+                        ? provisional.scratchRecurrent(part)
+                        : part.state().recurrent(linearLayer));
+    }
+
+    /// Convolution and delta rule of some key heads and the value heads that go with them.
+    private void mix(Inputs in, StepBatch.Part part, int headBegin, int headEnd) {
+        int valueHeads = config.valueHeadsPerKeyHead();
+        if (part.isProvisional()) {
+            copyStates(part, in, headBegin, headEnd);
+        }
+        convolve(in, part, headBegin, headEnd);
+        applyDeltaRule(in, part, headBegin * valueHeads, headEnd * valueHeads);
+    }
+
+    /// Copies the states of some heads, to be used in their place.
+    private void copyStates(StepBatch.Part part, Inputs to, int headBegin, int headEnd) {
+        int keyDim = config.linearKeyHeadDim();
+        int valueDim = config.linearValueHeadDim();
+        int valueHeads = config.valueHeadsPerKeyHead();
+        long headBytes = (long) keyDim * valueDim * Float.BYTES;
+        long begin = headBegin * valueHeads * headBytes;
+        MemorySegment.copy(
+                part.state().recurrent(linearLayer),
+                begin,
+                to.recurrent(),
+                begin,
+                (headEnd - headBegin) * valueHeads * headBytes);
+        int keysAt = config.linearKeyDim();
+        int valuesAt = 2 * config.linearKeyDim();
+        int valueWidth = valueHeads * valueDim;
+        copyChannels(part, to, headBegin * keyDim, headEnd * keyDim);
+        copyChannels(part, to, keysAt + headBegin * keyDim, keysAt + headEnd * keyDim);
+        copyChannels(part, to, valuesAt + headBegin * valueWidth, valuesAt + headEnd * valueWidth);
+    }
+
+    private void copyChannels(StepBatch.Part part, Inputs to, int begin, int end) {
+        for (int row = 0; row < config.convKernel() - 1; row++) {
+            long at = ((long) row * config.convDim() + begin) * Float.BYTES;
+            MemorySegment.copy(
+                    part.state().conv(linearLayer),
+                    at,
+                    to.conv(),
+                    at,
+                    (long) (end - begin) * Float.BYTES);
+        }
     }
 
     /// Multiply-adds of the channels that go with one key head: the taps, and about as much again for SiLU and norm.
@@ -91,27 +190,29 @@ final class GatedDeltaNet implements Mixer {
 
     /// Convolves the channels of some key heads and of the value heads that go with them, then normalises their queries
     /// and keys.
-    private void convolve(StepBatch.Part part, int headBegin, int headEnd) {
+    private void convolve(Inputs in, StepBatch.Part part, int headBegin, int headEnd) {
         int keyDim = config.linearKeyHeadDim();
         int valueWidth = config.valueHeadsPerKeyHead() * config.linearValueHeadDim();
         int keysAt = config.linearKeyDim();
         int valuesAt = 2 * config.linearKeyDim();
-        convolveChannels(part, headBegin * keyDim, headEnd * keyDim);
-        convolveChannels(part, keysAt + headBegin * keyDim, keysAt + headEnd * keyDim);
-        convolveChannels(part, valuesAt + headBegin * valueWidth, valuesAt + headEnd * valueWidth);
+        convolveChannels(in, part, headBegin * keyDim, headEnd * keyDim);
+        convolveChannels(in, part, keysAt + headBegin * keyDim, keysAt + headEnd * keyDim);
+        convolveChannels(
+                in, part, valuesAt + headBegin * valueWidth, valuesAt + headEnd * valueWidth);
 
         float queryScale = (float) (1 / Math.sqrt(keyDim));
         normalise(part, headBegin * keyDim, headEnd - headBegin, queryScale);
         normalise(part, keysAt + headBegin * keyDim, headEnd - headBegin, 1f);
     }
 
-    private void convolveChannels(StepBatch.Part part, int channelBegin, int channelEnd) {
+    private void convolveChannels(
+            Inputs in, StepBatch.Part part, int channelBegin, int channelEnd) {
         int channels = config.convDim();
         compute.kernels()
                 .causalConv(
-                        Rows.from(workspace.queryKeyValue, part.firstRow(), channels),
+                        Rows.from(in.queryKeyValue(), part.firstRow(), channels),
                         weights.conv(),
-                        part.state().conv(linearLayer),
+                        in.conv(),
                         Rows.from(workspace.convolved, part.firstRow(), channels),
                         part.rows(),
                         channels,
@@ -131,14 +232,14 @@ final class GatedDeltaNet implements Mixer {
                         scale);
     }
 
-    private void applyDeltaRule(StepBatch.Part part, int headBegin, int headEnd) {
+    private void applyDeltaRule(Inputs in, StepBatch.Part part, int headBegin, int headEnd) {
         int heads = config.linearValueHeads();
         compute.kernels()
                 .gatedDeltaRule(
                         Rows.from(workspace.convolved, part.firstRow(), config.convDim()),
-                        Rows.from(workspace.decay, part.firstRow(), heads),
-                        Rows.from(workspace.beta, part.firstRow(), heads),
-                        part.state().recurrent(linearLayer),
+                        Rows.from(in.decay(), part.firstRow(), heads),
+                        Rows.from(in.beta(), part.firstRow(), heads),
+                        in.recurrent(),
                         Rows.from(workspace.remembered, part.firstRow(), config.linearValueDim()),
                         part.rows(),
                         config.linearKeyHeads(),

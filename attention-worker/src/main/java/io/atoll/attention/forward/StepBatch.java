@@ -13,10 +13,22 @@ public final class StepBatch {
 
     /// The next tokens of one sequence.
     ///
-    /// @param state where the sequence is; its position is that of the first token
+    /// @param state where the sequence is
+    /// @param firstPosition of the first token
     /// @param tokens at least one
     /// @param logits whose logits are wanted
-    public record Piece(SequenceState state, int[] tokens, Logits logits) {}
+    /// @param provisional whether recurrent states stay as they are until [Forward#commit] says how many rows count
+    public record Piece(
+            SequenceState state,
+            int firstPosition,
+            int[] tokens,
+            Logits logits,
+            boolean provisional) {
+        /// Rows that count, at the sequence's present position.
+        public Piece(SequenceState state, int[] tokens, Logits logits) {
+            this(state, state.position(), tokens, logits, false);
+        }
+    }
 
     /// Rows of a piece that go through the LM head.
     public enum Logits {
@@ -26,7 +38,13 @@ public final class StepBatch {
     }
 
     /// Where the rows of one sequence stand in the batch.
-    record Part(SequenceState state, int firstRow, int rows) {}
+    ///
+    /// @param journalRow where they stand among the provisional rows; -1 if they count
+    record Part(SequenceState state, int firstRow, int rows, int journalRow) {
+        boolean isProvisional() {
+            return journalRow >= 0;
+        }
+    }
 
     public StepBatch(List<Piece> pieces) {
         int rows = 0;
@@ -47,13 +65,15 @@ public final class StepBatch {
         Part[] laidOut = new Part[pieces.size()];
         int row = 0;
         int logitRow = 0;
+        int journalRow = 0;
         for (int i = 0; i < laidOut.length; i++) {
             Piece piece = pieces.get(i);
             int count = piece.tokens().length;
-            laidOut[i] = new Part(piece.state(), row, count);
+            laidOut[i] = new Part(piece.state(), row, count, piece.provisional() ? journalRow : -1);
+            journalRow += piece.provisional() ? count : 0;
             for (int j = 0; j < count; j++, row++) {
                 tokens[row] = piece.tokens()[j];
-                positions[row] = piece.state().position() + j;
+                positions[row] = piece.firstPosition() + j;
                 partOfRow[row] = i;
                 if (piece.logits() == Logits.ALL
                         || (piece.logits() == Logits.LAST && j == count - 1)) {

@@ -144,7 +144,8 @@ final class Workspace {
         sharedExpertGate = floats(arena, maxRows, 1);
 
         int widest =
-                Math.max(Math.max(hidden, inner), Math.max(queryWidth, config.linearValueDim()));
+                Math.max(
+                        Math.max(2 * hidden, inner), Math.max(queryWidth, config.linearValueDim()));
         quantized = new QuantizedInput(maxRows, widest, arena);
 
         logits = floats(arena, maxLogitRows, config.vocabSize());

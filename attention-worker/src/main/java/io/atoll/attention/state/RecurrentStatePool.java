@@ -6,8 +6,8 @@ import java.lang.foreign.MemorySegment;
 /// The recurrent and convolution states of all Gated DeltaNet layers, one slot for each open sequence and each checkpoint. Owns
 /// the memory.
 ///
-/// A slot is, layer after layer, the recurrent state and then the convolution state, so that a sequence's state is one
-/// run of bytes.
+/// A slot is, layer after layer, the recurrent state and then the convolution state, and behind them what waits for the prediction
+/// module, so that a sequence's state is one run of bytes.
 final class RecurrentStatePool implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final StateShape shape;
@@ -64,6 +64,11 @@ final class RecurrentStatePool implements AutoCloseable {
                         linearLayer * shape.linearLayerBytes()
                                 + StateShape.align(shape.recurrentBytes()),
                         shape.convBytes());
+    }
+
+    /// What waits for the prediction module; of no bytes where there is none.
+    MemorySegment pending(int slot) {
+        return slot(slot).asSlice(shape.recurrentSlotBytes());
     }
 
     /// All states of a slot, one run of bytes.

@@ -11,6 +11,7 @@ public final class SequenceState {
     private final BlockTable blockTable;
     private final MemorySegment[] recurrent;
     private final MemorySegment[] conv;
+    private final PendingHidden pending;
     private int position;
     private CheckpointFiles.Load load; // null unless a checkpoint is being read into the memory
 
@@ -19,12 +20,14 @@ public final class SequenceState {
             int maxTokens,
             BlockTable blockTable,
             MemorySegment[] recurrent,
-            MemorySegment[] conv) {
+            MemorySegment[] conv,
+            PendingHidden pending) {
         this.slot = slot;
         this.maxTokens = maxTokens;
         this.blockTable = blockTable;
         this.recurrent = recurrent;
         this.conv = conv;
+        this.pending = pending;
     }
 
     /// Tokens seen so far, and so the position of the next one.
@@ -50,6 +53,11 @@ public final class SequenceState {
     /// Convolution state `[width - 1, channels]` of the `linearLayer`-th Gated DeltaNet layer, oldest row first.
     public MemorySegment conv(int linearLayer) {
         return conv[linearLayer];
+    }
+
+    /// What waits for the prediction module; only where it runs.
+    public PendingHidden pending() {
+        return pending;
     }
 
     /// Notes that `rows` more tokens went through every layer.

@@ -46,11 +46,13 @@ public final class SequenceStates implements AutoCloseable {
     /// @param maxCheckpoints checkpoints kept at once; 0 keeps none
     /// @param maxSequenceTokens longest sequence
     /// @param capacityTokens positions of all sequences and checkpoints together; rounded up to whole blocks
+    /// @param predicts whether room is needed for the multi-token prediction module
     /// @param disk where checkpoints go that memory has no room for
     /// @param origin names model and arithmetic: states of the same tokens and the same origin have the same bytes
     /// @throws CheckpointDiskException if the disk can't be used
     public SequenceStates(
             TextConfig config,
+            boolean predicts,
             KvFormat kvFormat,
             int maxSequences,
             int maxCheckpoints,
@@ -59,7 +61,7 @@ public final class SequenceStates implements AutoCloseable {
             Optional<CheckpointDisk> disk,
             String origin) {
         this.maxCheckpoints = maxCheckpoints;
-        shape = new StateShape(config);
+        shape = new StateShape(config, predicts);
         layout = new KvLayout(kvFormat, config.keyValueHeads(), BLOCK_TOKENS, config.headDim());
         this.maxSequences = maxSequences;
         long blockCount = (capacityTokens + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
@@ -68,7 +70,7 @@ public final class SequenceStates implements AutoCloseable {
                     "KV capacity out of range: " + capacityTokens + " tokens");
         }
         int slots = Math.addExact(maxSequences, maxCheckpoints);
-        blocks = new KvBlockPool(layout, shape.fullLayers(), (int) blockCount);
+        blocks = new KvBlockPool(layout, shape.keyValueLayers(), (int) blockCount);
         recurrentStates = new RecurrentStatePool(shape, slots);
         tableEntries = blocks.blocksFor(maxSequenceTokens);
         tables = LazyMemory.allocate(slots * tableEntries * Long.BYTES, "block tables", arena);
@@ -83,6 +85,7 @@ public final class SequenceStates implements AutoCloseable {
                                                         origin,
                                                         used.variant(),
                                                         config.toString(),
+                                                        predicts ? "predicts" : "",
                                                         layout.toString())));
     }
 
@@ -97,7 +100,7 @@ public final class SequenceStates implements AutoCloseable {
 
     /// Bytes of the recurrent states of one sequence or checkpoint.
     public static long recurrentBytes(TextConfig config) {
-        return new StateShape(config).slotBytes();
+        return new StateShape(config, false).slotBytes();
     }
 
     /// What became of a request for a sequence's memory.
@@ -132,7 +135,7 @@ public final class SequenceStates implements AutoCloseable {
         if (deeper.isPresent()) {
             found = Optional.empty(); // nothing of it would be left
         }
-        int shared = found.map(SequenceStates::fullBlocks).orElse(0);
+        int shared = found.map(this::fullBlocks).orElse(0);
         int needed = blocks.blocksFor(maxTokens);
         int sharedInUse =
                 found.map(hit -> blocks.usedBlocks(hit.blockTable(), fullBlocks(hit))).orElse(0);
@@ -181,7 +184,7 @@ public final class SequenceStates implements AutoCloseable {
     private List<MemorySegment> parts(int slot, BlockTable table, int tokens) {
         List<MemorySegment> parts = new ArrayList<>();
         parts.add(recurrentStates.slot(slot));
-        for (int layer = 0; layer < shape.fullLayers(); layer++) {
+        for (int layer = 0; layer < shape.keyValueLayers(); layer++) {
             for (int i = 0; i < blocks.blocksFor(tokens); i++) {
                 parts.add(blocks.layer(layer).asSlice(table.offset(i), layout.blockBytes()));
             }
@@ -221,16 +224,17 @@ public final class SequenceStates implements AutoCloseable {
                                 + blocks.blocks()));
     }
 
-    /// Blocks that lie wholly before a checkpoint, so that nobody writes to them.
-    private static int fullBlocks(Checkpoint checkpoint) {
-        return checkpoint.tokens() / BLOCK_TOKENS;
+    /// Blocks that lie wholly before a checkpoint, so that nobody writes to them. The prediction module is a few positions behind.
+    private int fullBlocks(Checkpoint checkpoint) {
+        int behind = shape.predicts() ? PendingHidden.MAX_ROWS : 0;
+        return Math.max(0, checkpoint.tokens() - behind) / BLOCK_TOKENS;
     }
 
-    /// Brings a state to a checkpoint: a block that the sequence will go on writing has to be its own.
+    /// Brings a state to a checkpoint: blocks that the sequence will go on writing have to be its own.
     private void begin(SequenceState state, Checkpoint checkpoint) {
-        if (checkpoint.tokens() % BLOCK_TOKENS != 0) {
-            int last = fullBlocks(checkpoint);
-            blocks.copy(checkpoint.blockTable().offset(last), state.blockTable().offset(last));
+        int held = blocks.blocksFor(checkpoint.tokens());
+        for (int i = fullBlocks(checkpoint); i < held; i++) {
+            blocks.copy(checkpoint.blockTable().offset(i), state.blockTable().offset(i));
         }
         state.advance(checkpoint.tokens());
     }
@@ -263,7 +267,13 @@ public final class SequenceStates implements AutoCloseable {
             recurrent[i] = recurrentStates.recurrent(slot, i);
             conv[i] = recurrentStates.conv(slot, i);
         }
-        return new SequenceState(slot, maxTokens, table, recurrent, conv);
+        return new SequenceState(
+                slot,
+                maxTokens,
+                table,
+                recurrent,
+                conv,
+                new PendingHidden(recurrentStates.pending(slot)));
     }
 
     private BlockTable table(int slot) {
@@ -374,6 +384,12 @@ public final class SequenceStates implements AutoCloseable {
     /// Keys and values of one full-attention layer, all blocks.
     public MemorySegment keyValues(int fullLayer) {
         return blocks.layer(fullLayer);
+    }
+
+    /// Keys and values of a layer of the prediction module, all blocks. It is behind the model by the rows of
+    /// [SequenceState#pending].
+    public MemorySegment predictionKeyValues(int layer) {
+        return blocks.layer(shape.fullLayers() + layer);
     }
 
     /// Shows a sequence's states under the names of the golden files: `conv_state` `[width - 1, channels]` and

@@ -6,7 +6,8 @@ import io.atoll.model.config.TextConfig;
 /// Sizes of what a model keeps of a sequence.
 ///
 /// @param config the model
-record StateShape(TextConfig config) {
+/// @param predicts whether its multi-token prediction module runs too
+record StateShape(TextConfig config, boolean predicts) {
     /// Layers with keys and values.
     int fullLayers() {
         return (int)
@@ -34,8 +35,18 @@ record StateShape(TextConfig config) {
     }
 
     /// Bytes of the states of all Gated DeltaNet layers of one sequence.
-    long slotBytes() {
+    long recurrentSlotBytes() {
         return linearLayers() * linearLayerBytes();
+    }
+
+    /// Layers with keys and values, those of the prediction module included.
+    int keyValueLayers() {
+        return fullLayers() + (predicts ? config.mtpLayers() : 0);
+    }
+
+    /// Bytes of everything kept in a sequence's slot.
+    long slotBytes() {
+        return recurrentSlotBytes() + (predicts ? align(PendingHidden.bytes(config)) : 0);
     }
 
     static long align(long bytes) {

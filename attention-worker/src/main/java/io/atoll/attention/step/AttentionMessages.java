@@ -4,6 +4,7 @@ import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import io.atoll.proto.v1.AttentionFailure;
 import io.atoll.proto.v1.AttentionInfo;
+import io.atoll.proto.v1.DraftedTokens;
 import io.atoll.proto.v1.ExpertWorkerState;
 import io.atoll.proto.v1.ExpertWorkers;
 import io.atoll.proto.v1.LikelyToken;
@@ -102,7 +103,8 @@ final class AttentionMessages {
                             .setFirstPosition(rows.firstPosition())
                             .addAllTokens(list(rows.tokens()))
                             .setSample(rows.sample())
-                            .setCheckpoint(rows.checkpoint()));
+                            .setCheckpoint(rows.checkpoint())
+                            .setDrafts(rows.drafts()));
         }
         return request.build();
     }
@@ -118,7 +120,8 @@ final class AttentionMessages {
                                                 rows.getFirstPosition(),
                                                 array(rows.getTokensList()),
                                                 rows.getSample(),
-                                                rows.getCheckpoint()))
+                                                rows.getCheckpoint(),
+                                                rows.getDrafts()))
                         .toList(),
                 Duration.ofNanos(request.getTimeoutNanos()));
     }
@@ -152,6 +155,14 @@ final class AttentionMessages {
                             .addAllTop(
                                     token.top().stream().map(AttentionMessages::likely).toList()));
         }
+        completed
+                .drafted()
+                .forEach(
+                        (id, count) ->
+                                reply.addDrafted(
+                                        DraftedTokens.newBuilder()
+                                                .setSequenceId(id)
+                                                .setCount(count)));
         return reply.build();
     }
 
@@ -180,7 +191,9 @@ final class AttentionMessages {
                             token.getLogprob(),
                             likely(token.getTopList())));
         }
-        return new StepOutcome.Completed(sampled, failed, scored);
+        Map<Long, Integer> drafted = new HashMap<>();
+        reply.getDraftedList().forEach(each -> drafted.put(each.getSequenceId(), each.getCount()));
+        return new StepOutcome.Completed(sampled, failed, scored, drafted);
     }
 
     private static List<TokenLogprob> likely(List<LikelyToken> top) {
@@ -243,6 +256,7 @@ final class AttentionMessages {
                 .setMaxSequenceTokens(info.maxSequenceTokens())
                 .setMaxSequences(info.maxSequences())
                 .setMaxStepRows(info.maxStepRows())
+                .setMaxDrafts(info.maxDrafts())
                 .build();
     }
 
@@ -254,7 +268,8 @@ final class AttentionMessages {
                 info.getVocabularySize(),
                 info.getMaxSequenceTokens(),
                 info.getMaxSequences(),
-                info.getMaxStepRows());
+                info.getMaxStepRows(),
+                info.getMaxDrafts());
     }
 
     static io.atoll.proto.v1.AttentionLoad load(AttentionLoad load) {

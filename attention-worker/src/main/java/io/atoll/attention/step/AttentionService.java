@@ -281,11 +281,12 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
                                 rows.firstPosition(),
                                 rows.tokens(),
                                 rows.sample(),
-                                rows.checkpoint()));
+                                rows.checkpoint(),
+                                rows.drafts()));
             }
             return switch (worker.step(new StepPlan(plan.stepId(), translated, left))) {
                 case StepOutcome.Failed(var failure) -> failed(failure.code(), failure.message());
-                case StepOutcome.Completed(var sampled, var failed, var scored) -> {
+                case StepOutcome.Completed(var sampled, var failed, var scored, var drafted) -> {
                     List<Sampled> ours = new ArrayList<>(sampled.size());
                     for (Sampled token : sampled) {
                         long id = sessionSequences.get(token.sequenceId());
@@ -304,8 +305,10 @@ final class AttentionService extends AttentionGrpc.AttentionImplBase {
                                         token.logprob(),
                                         token.top()));
                     }
+                    Map<Long, Integer> ourDrafted = new HashMap<>();
+                    drafted.forEach((id, count) -> ourDrafted.put(sessionSequences.get(id), count));
                     StepOutcome.Completed completed =
-                            new StepOutcome.Completed(ours, ourFailed, ourScored);
+                            new StepOutcome.Completed(ours, ourFailed, ourScored, ourDrafted);
                     yield Optional.of(
                             AttentionReply.newBuilder()
                                     .setStep(AttentionMessages.reply(completed)));

@@ -18,6 +18,7 @@ import java.util.Optional;
 /// @param kernels kernel family, or empty for the best that runs here
 /// @param combineTimeout longest wait for the expert replies of one layer
 /// @param checkpointDisk where checkpoints go that memory has no room for
+/// @param speculation how tokens are guessed, to be verified several in one step
 public record AttentionSettings(
         int maxStepRows,
         int maxSequences,
@@ -28,7 +29,8 @@ public record AttentionSettings(
         int threads,
         Optional<String> kernels,
         Duration combineTimeout,
-        Optional<CheckpointDisk> checkpointDisk) {
+        Optional<CheckpointDisk> checkpointDisk,
+        Speculation speculation) {
     public AttentionSettings {
         requirePositive("maxStepRows", maxStepRows);
         requirePositive("maxSequences", maxSequences);
@@ -57,7 +59,34 @@ public record AttentionSettings(
                 Runtime.getRuntime().availableProcessors(),
                 Optional.empty(),
                 Duration.ofSeconds(10),
-                Optional.empty());
+                Optional.empty(),
+                Speculation.DEFAULT);
+    }
+
+    /// Settings without speculation.
+    public AttentionSettings(
+            int maxStepRows,
+            int maxSequences,
+            int maxCheckpoints,
+            int maxSequenceTokens,
+            long kvCapacityTokens,
+            KvFormat kvFormat,
+            int threads,
+            Optional<String> kernels,
+            Duration combineTimeout,
+            Optional<CheckpointDisk> checkpointDisk) {
+        this(
+                maxStepRows,
+                maxSequences,
+                maxCheckpoints,
+                maxSequenceTokens,
+                kvCapacityTokens,
+                kvFormat,
+                threads,
+                kernels,
+                combineTimeout,
+                checkpointDisk,
+                Speculation.OFF);
     }
 
     private static void requirePositive(String name, long value) {

@@ -9,6 +9,7 @@ package io.atoll.attention.step;
 /// @param maxSequenceTokens longest sequence, prompt and output together
 /// @param maxSequences sequences open at once
 /// @param maxStepRows rows of one step
+/// @param maxDrafts most tokens that a step guesses for a sequence; 0 if it guesses none
 public record AttentionWorkerInfo(
         String modelDigest,
         String arithmetic,
@@ -16,4 +17,5 @@ public record AttentionWorkerInfo(
         int vocabularySize,
         int maxSequenceTokens,
         int maxSequences,
-        int maxStepRows) {}
+        int maxStepRows,
+        int maxDrafts) {}

@@ -14,6 +14,7 @@ import io.atoll.attention.sampling.TokenCounts;
 import io.atoll.attention.state.SequenceState;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.attention.state.SequenceStates.Reservation;
+import io.atoll.attention.step.Speculation.DrafterKind;
 import io.atoll.attention.step.StepPlan.SequenceRows;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
@@ -27,6 +28,7 @@ import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.weights.TextWeights;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -49,6 +51,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /// which must outlive it. One caller at a time, whichever thread it is on; a second one gets an [IllegalStateException].
 public final class LocalAttentionWorker implements AttentionWorker {
     private final AttentionWorkerInfo info;
+    private static final int[] NO_DRAFTS = {};
+    private static final Drafter NO_GUESSES =
+            (requests, _) -> new Drafter.Guesses.Found(new int[requests.size()][0]);
     private static final ConstrainedOutput.Next ANY_TOKEN =
             new ConstrainedOutput.Next.Allowed(new long[0]);
 
@@ -60,6 +65,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
     private final ComputePool pool;
     private final SequenceStates states;
     private final Forward forward;
+    private Drafter drafter;
     private final Sampler[] samplers; // one for each task that samples
     private final Map<Long, Sequence> sequences = new HashMap<>();
     private final AtomicBoolean busy = new AtomicBoolean();
@@ -122,7 +128,12 @@ public final class LocalAttentionWorker implements AttentionWorker {
                         vocabularySize,
                         Math.min(settings.maxSequenceTokens(), config.contextLength()),
                         settings.maxSequences(),
-                        settings.maxStepRows());
+                        settings.maxStepRows(),
+                        maxDrafts(weights, settings));
+        boolean predicts =
+                info.maxDrafts() > 0 && settings.speculation().drafter() == DrafterKind.MTP;
+        int verifiedRows =
+                Math.min(settings.maxSequences() * (1 + info.maxDrafts()), settings.maxStepRows());
         samplers = new Sampler[Math.min(pool.threads(), settings.maxSequences())];
         for (int i = 0; i < samplers.length; i++) {
             samplers[i] = new Sampler(vocabularySize, kernels);
@@ -130,6 +141,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
         states =
                 new SequenceStates(
                         config,
+                        predicts,
                         settings.kvFormat(),
                         settings.maxSequences(),
                         settings.maxCheckpoints(),
@@ -145,14 +157,38 @@ public final class LocalAttentionWorker implements AttentionWorker {
                             states,
                             new Compute(kernels, pool),
                             settings.maxStepRows(),
-                            Math.min(settings.maxSequences(), settings.maxStepRows()),
+                            verifiedRows,
+                            predicts,
+                            info.maxDrafts() > 0 ? verifiedRows : 0,
                             settings.combineTimeout());
         } catch (RuntimeException | Error e) {
             states.close();
             throw e;
         }
+        drafter =
+                switch (info.maxDrafts() == 0
+                        ? DrafterKind.OFF
+                        : settings.speculation().drafter()) {
+                    case OFF -> NO_GUESSES;
+                    case NGRAM -> new PromptLookup();
+                    case MTP ->
+                            new PredictionDrafter(
+                                    forward,
+                                    forward.prediction().orElseThrow(),
+                                    samplers[0],
+                                    settings.maxStepRows(),
+                                    config.hiddenSize());
+                };
         forward.times().start(); // a few microseconds a step
         publishLoad();
+    }
+
+    private static int maxDrafts(TextWeights weights, AttentionSettings settings) {
+        return switch (settings.speculation().drafter()) {
+            case OFF -> 0;
+            case NGRAM -> settings.speculation().maxDrafts();
+            case MTP -> weights.mtp().isPresent() ? settings.speculation().maxDrafts() : 0;
+        };
     }
 
     /// An open sequence.
@@ -350,6 +386,35 @@ public final class LocalAttentionWorker implements AttentionWorker {
         }
     }
 
+    /// What the drafter guesses after a token, for conformance.
+    ///
+    /// @param token the sequence's next
+    /// @throws IllegalStateException if an expert worker fails
+    public int[] guess(long sequenceId, int token, int count, Duration timeout) {
+        enter();
+        try {
+            Map<Long, int[]> drafts = new HashMap<>();
+            Sequence sequence = sequences.get(sequenceId);
+            SequenceRows rows =
+                    new SequenceRows(
+                            sequenceId,
+                            sequence.state.position(),
+                            new int[] {token},
+                            true,
+                            false,
+                            count);
+            long deadlineNanos = System.nanoTime() + timeout.toNanos();
+            Optional<Failure> failure =
+                    draft(new StepPlan(0, List.of(rows), timeout), drafts, deadlineNanos);
+            if (failure.isPresent()) {
+                throw new IllegalStateException("no guesses: " + failure.get());
+            }
+            return drafts.getOrDefault(sequenceId, NO_DRAFTS);
+        } finally {
+            leave();
+        }
+    }
+
     /// Shows the states of an open sequence under the names of the golden files: `conv_state`, `recurrent_state`, `k`, `v`.
     public void showState(long sequenceId, ForwardObserver observer) {
         enter();
@@ -415,6 +480,16 @@ public final class LocalAttentionWorker implements AttentionWorker {
                                 + " maxTokens="
                                 + sequence.options.maxTokens());
             }
+            if (rows.drafts() > info.maxDrafts()) {
+                return refuse(
+                        ErrorCode.INVALID_REQUEST,
+                        "too many drafts: "
+                                + where
+                                + " drafts="
+                                + rows.drafts()
+                                + " max="
+                                + info.maxDrafts());
+            }
             for (int token : rows.tokens()) {
                 if (token < 0 || token >= info.vocabularySize()) {
                     return refuse(
@@ -432,16 +507,26 @@ public final class LocalAttentionWorker implements AttentionWorker {
     }
 
     private StepOutcome run(StepPlan plan, ForwardObserver observer, long deadlineNanos) {
+        // Until the step is complete: an exception must not leave a half-advanced state in use.
+        plan.sequences().forEach(rows -> sequences.get(rows.sequenceId()).lost = true);
+        Map<Long, int[]> drafts = new HashMap<>();
+        Optional<Failure> undrafted = draft(plan, drafts, deadlineNanos);
+        if (undrafted.isPresent()) {
+            return new StepOutcome.Failed(undrafted.get());
+        }
         boolean showAll = !observer.equals(ForwardObserver.NONE);
         List<StepBatch.Piece> pieces = new ArrayList<>(plan.sequences().size());
         for (SequenceRows rows : plan.sequences()) {
             Sequence sequence = sequences.get(rows.sequenceId());
-            // Until the step is complete: an exception must not leave a half-advanced state in use.
-            sequence.lost = true;
+            int[] guessed = drafts.getOrDefault(rows.sequenceId(), NO_DRAFTS);
             Logits wanted = rows.sample() ? Logits.LAST : Logits.NONE;
             pieces.add(
                     new StepBatch.Piece(
-                            sequence.state, rows.tokens(), showAll ? Logits.ALL : wanted));
+                            sequence.state,
+                            sequence.state.position(),
+                            concatenate(rows.tokens(), guessed),
+                            showAll || guessed.length > 0 ? Logits.ALL : wanted,
+                            guessed.length > 0));
         }
         StepBatch batch = new StepBatch(pieces);
         Optional<Failure> failure = forward.run(batch, observer, deadlineNanos);
@@ -450,18 +535,26 @@ public final class LocalAttentionWorker implements AttentionWorker {
         }
 
         List<Draw> draws = new ArrayList<>();
-        int lastLogitRow = -1;
+        int logitRows = 0;
         for (SequenceRows rows : plan.sequences()) {
             Sequence sequence = sequences.get(rows.sequenceId());
+            int[] guessed = drafts.getOrDefault(rows.sequenceId(), NO_DRAFTS);
             sequence.advance(rows.tokens());
-            lastLogitRow += showAll ? rows.tokens().length : rows.sample() ? 1 : 0;
+            int shown = showAll ? rows.tokens().length : rows.sample() ? 1 : 0;
             if (rows.sample()) {
-                draws.add(new Draw(rows.sequenceId(), sequence, lastLogitRow));
+                draws.add(new Draw(rows.sequenceId(), sequence, logitRows + shown - 1, guessed));
             }
+            logitRows += shown + guessed.length;
         }
         StepOutcome outcome = sample(draws);
         if (outcome instanceof StepOutcome.Completed completed) {
-            outcome = score(plan, completed);
+            outcome = score(plan, pieces, completed);
+        }
+        if (outcome instanceof StepOutcome.Completed completed) {
+            outcome =
+                    keepSeen(plan, pieces, batch, observer, deadlineNanos)
+                            .<StepOutcome>map(StepOutcome.Failed::new)
+                            .orElseGet(() -> withDrafted(completed, drafts));
         }
         if (outcome instanceof StepOutcome.Completed) {
             for (SequenceRows rows : plan.sequences()) {
@@ -476,48 +569,143 @@ public final class LocalAttentionWorker implements AttentionWorker {
         return outcome;
     }
 
-    /// A token to choose, and the row of logits to choose it from.
-    private record Draw(long sequenceId, Sequence sequence, int logitRow) {}
+    private static int[] concatenate(int[] first, int[] second) {
+        int[] both = Arrays.copyOf(first, first.length + second.length);
+        System.arraycopy(second, 0, both, first.length, second.length);
+        return both;
+    }
+
+    /// Guesses tokens for the sequences of a step that are to be guessed for.
+    ///
+    /// @param drafts gets them by the sequence's id, where there are any
+    private Optional<Failure> draft(StepPlan plan, Map<Long, int[]> drafts, long deadlineNanos) {
+        List<Long> ids = new ArrayList<>();
+        List<Drafter.Request> requests = new ArrayList<>();
+        for (SequenceRows rows : plan.sequences()) {
+            Sequence sequence = sequences.get(rows.sequenceId());
+            int length = rows.firstPosition() + 1;
+            // The last token of all is chosen, but never seen.
+            int wanted = Math.min(rows.drafts(), sequence.options.maxTokens() - length - 1);
+            if (wanted > 0) {
+                ids.add(rows.sequenceId());
+                requests.add(
+                        new Drafter.Request(
+                                sequence.state,
+                                sequence.options,
+                                concatenate(
+                                        Arrays.copyOf(sequence.tokens, length - 1), rows.tokens()),
+                                length,
+                                sequence.counts,
+                                wanted));
+            }
+        }
+        if (ids.isEmpty()) {
+            return Optional.empty();
+        }
+        return switch (drafter.draft(requests, deadlineNanos)) {
+            case Drafter.Guesses.Failed(Failure failure) -> Optional.of(failure);
+            case Drafter.Guesses.Found(int[][] found) -> {
+                for (int i = 0; i < found.length; i++) {
+                    if (found[i].length > 0) {
+                        drafts.put(ids.get(i), found[i]);
+                    }
+                }
+                yield Optional.empty();
+            }
+        };
+    }
+
+    /// Brings states and drafter to the rows that count: all that were planned, and the drafts that were right.
+    private Optional<Failure> keepSeen(
+            StepPlan plan,
+            List<StepBatch.Piece> pieces,
+            StepBatch batch,
+            ForwardObserver observer,
+            long deadlineNanos) {
+        int[] counts = new int[pieces.size()];
+        List<Drafter.Seen> seen = new ArrayList<>();
+        int firstRow = 0;
+        for (int i = 0; i < counts.length; i++) {
+            Sequence sequence = sequences.get(plan.sequences().get(i).sequenceId());
+            counts[i] = sequence.state.position() - pieces.get(i).firstPosition();
+            seen.add(new Drafter.Seen(sequence.state, sequence.tokens, firstRow, counts[i]));
+            firstRow += pieces.get(i).tokens().length;
+        }
+        forward.commit(batch, counts);
+        return drafter.completed(batch, seen, observer, deadlineNanos);
+    }
+
+    private static StepOutcome.Completed withDrafted(
+            StepOutcome.Completed completed, Map<Long, int[]> drafts) {
+        Map<Long, Integer> drafted = new HashMap<>();
+        drafts.forEach((id, guessed) -> drafted.put(id, guessed.length));
+        return new StepOutcome.Completed(
+                completed.sampled(), completed.failed(), completed.scored(), drafted);
+    }
+
+    /// Tokens to choose.
+    ///
+    /// @param logitRow to choose the first from; the others follow
+    /// @param drafts each is followed by a choice if it is what was chosen before it
+    private record Draw(long sequenceId, Sequence sequence, int logitRow, int[] drafts) {}
 
     private StepOutcome sample(List<Draw> draws) {
-        Choice[] choices = new Choice[draws.size()];
-        int tasks = Math.min(samplers.length, choices.length);
+        List<List<Choice>> choices = new ArrayList<>();
+        draws.forEach(_ -> choices.add(new ArrayList<>()));
+        int tasks = Math.min(samplers.length, draws.size());
         pool.run(
                 tasks,
                 task -> {
-                    for (int i = task; i < choices.length; i += tasks) {
-                        choices[i] = choose(draws.get(i), samplers[task]);
+                    for (int i = task; i < draws.size(); i += tasks) {
+                        verify(draws.get(i), samplers[task], choices.get(i));
                     }
                 });
-        List<StepOutcome.Sampled> sampled = new ArrayList<>(choices.length);
+        List<StepOutcome.Sampled> sampled = new ArrayList<>();
         Map<Long, Failure> failed = new HashMap<>();
-        for (int i = 0; i < choices.length; i++) {
+        for (int i = 0; i < draws.size(); i++) {
             long id = draws.get(i).sequenceId();
-            switch (choices[i]) {
-                case Choice.Chosen(int token, float logprob, var top) -> {
-                    sampled.add(new StepOutcome.Sampled(id, token, logprob, top));
-                    draws.get(i)
-                            .sequence()
-                            .constrained
-                            .ifPresent(output -> output.prepare(token, maskThread));
+            for (Choice choice : choices.get(i)) {
+                switch (choice) {
+                    case Choice.Chosen(int token, float logprob, var top) ->
+                            sampled.add(new StepOutcome.Sampled(id, token, logprob, top));
+                    case Choice.Impossible(String reason) ->
+                            failed.put(id, new Failure(ErrorCode.INVALID_REQUEST, reason));
+                    case Choice.NotFinite(int token, float logit) -> {
+                        return notFinite(id, token, logit);
+                    }
                 }
-                case Choice.Impossible(String reason) ->
-                        failed.put(id, new Failure(ErrorCode.INVALID_REQUEST, reason));
-                case Choice.NotFinite(int token, float logit) -> {
-                    return notFinite(id, token, logit);
-                }
+            }
+            if (choices.get(i).getLast() instanceof Choice.Chosen chosen) {
+                draws.get(i)
+                        .sequence()
+                        .constrained
+                        .ifPresent(output -> output.prepare(chosen.token(), maskThread));
             }
         }
         return new StepOutcome.Completed(sampled, failed);
     }
 
-    private Choice choose(Draw draw, Sampler sampler) {
-        Sequence sequence = draw.sequence();
+    /// Chooses a sequence's next token, and goes on as long as the drafts are what is chosen: each token is drawn as it would
+    /// have been without drafts, from the same logits and with the noise of its own position.
+    private void verify(Draw draw, Sampler sampler, List<Choice> choices) {
+        for (int i = 0; ; i++) {
+            Choice choice = choose(draw.sequence(), draw.logitRow() + i, sampler);
+            choices.add(choice);
+            if (i == draw.drafts().length
+                    || !(choice instanceof Choice.Chosen chosen)
+                    || chosen.token() != draw.drafts()[i]) {
+                return;
+            }
+            draw.sequence().advance(new int[] {chosen.token()});
+        }
+    }
+
+    private Choice choose(Sequence sequence, int logitRow, Sampler sampler) {
         return switch (sequence.next()) {
             case ConstrainedOutput.Next.Impossible(String reason) -> new Choice.Impossible(reason);
             case ConstrainedOutput.Next.Allowed(long[] allowed) ->
                     sampler.choose(
-                            forward.logits(draw.logitRow()),
+                            forward.logits(logitRow),
                             sequence.options.sampling(),
                             sequence.counts,
                             sequence.state.position(),
@@ -534,17 +722,19 @@ public final class LocalAttentionWorker implements AttentionWorker {
     }
 
     /// Adds the scores of prompts to what was sampled, for sequences that want them.
-    private StepOutcome score(StepPlan plan, StepOutcome.Completed completed) {
+    private StepOutcome score(
+            StepPlan plan, List<StepBatch.Piece> pieces, StepOutcome.Completed completed) {
         List<KnownToken> known = new ArrayList<>();
         int firstRow = 0;
-        for (SequenceRows rows : plan.sequences()) {
+        for (int index = 0; index < pieces.size(); index++) {
+            SequenceRows rows = plan.sequences().get(index);
             Sequence sequence = sequences.get(rows.sequenceId());
             int next = rows.firstPosition() + 1;
             int end = Math.min(next + rows.tokens().length, sequence.options.promptTokens());
             for (int i = next; i < end && sequence.options.promptLogprobs(); i++) {
                 known.add(new KnownToken(rows.sequenceId(), sequence, i, firstRow + i - next));
             }
-            firstRow += rows.tokens().length;
+            firstRow += pieces.get(index).tokens().length;
         }
         if (known.isEmpty()) {
             return completed;
@@ -574,7 +764,8 @@ public final class LocalAttentionWorker implements AttentionWorker {
                 case Choice.Impossible(String reason) -> throw new IllegalStateException(reason);
             }
         }
-        return new StepOutcome.Completed(completed.sampled(), completed.failed(), scored);
+        return new StepOutcome.Completed(
+                completed.sampled(), completed.failed(), scored, completed.drafted());
     }
 
     private static StepOutcome notFinite(long sequenceId, int token, float logit) {
@@ -684,6 +875,11 @@ public final class LocalAttentionWorker implements AttentionWorker {
     /// Sequences that could be opened now, for tests of what is freed.
     int freeSequences() {
         return states.freeSequences();
+    }
+
+    /// Puts another drafter in the place of the settings', for tests of what becomes of its guesses.
+    void draftWith(Drafter other) {
+        drafter = other;
     }
 
     /// Checkpoints kept now, for tests.

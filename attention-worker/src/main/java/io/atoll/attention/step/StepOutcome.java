@@ -8,13 +8,21 @@ import java.util.Map;
 public sealed interface StepOutcome {
     /// Every row went through every layer.
     ///
-    /// @param sampled one entry for each sequence that asked for a token, in the order of the plan
-    /// @param failed sequences that asked for a token and cannot go on, by id, with the reason; they have no entry
+    /// @param sampled one entry for each sequence that asked for a token, in the order of the plan. With drafts there are as many
+    ///     as were right, and one more: the sequence has seen all of its tokens but the last
+    /// @param failed sequences that asked for a token and cannot go on, by id, with the reason; they have no entry but those of
+    ///     right drafts
     /// @param scored the prompt tokens that follow the step's rows, of sequences with [SequenceOptions#promptLogprobs]; those of a
     ///     sequence in ascending positions
-    record Completed(List<Sampled> sampled, Map<Long, Failure> failed, List<Scored> scored)
+    /// @param drafted how many tokens were guessed for a sequence, by id, where any were
+    record Completed(
+            List<Sampled> sampled,
+            Map<Long, Failure> failed,
+            List<Scored> scored,
+            Map<Long, Integer> drafted)
             implements StepOutcome {
         public Completed {
+            drafted = Map.copyOf(drafted);
             sampled = List.copyOf(sampled);
             failed = Map.copyOf(failed);
             scored = List.copyOf(scored);
@@ -22,7 +30,7 @@ public sealed interface StepOutcome {
 
         /// No prompt was to be scored.
         public Completed(List<Sampled> sampled, Map<Long, Failure> failed) {
-            this(sampled, failed, List.of());
+            this(sampled, failed, List.of(), Map.of());
         }
 
         /// Every sequence that asked for a token has one.

@@ -52,6 +52,7 @@ class ComputeTest {
                 SequenceStates states =
                         new SequenceStates(
                                 DemoModel.directory().config().text(),
+                                false,
                                 KvFormat.BF16,
                                 5,
                                 0,
@@ -74,7 +75,7 @@ class ComputeTest {
             StepBatch batch = new StepBatch(pieces);
             AtomicIntegerArray runs = new AtomicIntegerArray(5 * 7);
             compute.splitHeads(
-                    batch,
+                    batch.parts(),
                     7,
                     1 << 30,
                     (part, headBegin, headEnd) -> {

@@ -22,6 +22,7 @@ class SequenceStatesTest {
     private final SequenceStates states =
             new SequenceStates(
                     DemoModel.directory().config().text(),
+                    false,
                     KvFormat.BF16,
                     3,
                     2,

@@ -2,6 +2,7 @@ package io.atoll.cli.bench;
 
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
+import io.atoll.cluster.config.ClusterFile.SpeculationSection;
 import io.atoll.cluster.config.ConfigFileException;
 import io.atoll.model.ModelDirectory;
 import java.nio.file.Files;
@@ -211,7 +212,8 @@ public final class BenchRunCommand implements Callable<Integer> {
                         attention.failureDeadline(),
                         attention.reconnectGrace(),
                         Optional.empty(),
-                        null),
+                        null,
+                        new SpeculationSection("off", null)), // single steps are measured
                 file.expertWorkers());
     }
 

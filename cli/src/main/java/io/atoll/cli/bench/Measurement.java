@@ -13,6 +13,7 @@ import io.atoll.cli.roles.AttentionParts;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
 import io.atoll.cluster.config.ClusterFile.ExpertWorkerSection;
+import io.atoll.cluster.config.ClusterFile.SpeculationSection;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
@@ -241,7 +242,8 @@ final class Measurement {
                         attention.failureDeadline(),
                         attention.reconnectGrace(),
                         Optional.empty(),
-                        null),
+                        null,
+                        new SpeculationSection("off", null)), // single steps are measured
                 file.expertWorkers());
     }
 

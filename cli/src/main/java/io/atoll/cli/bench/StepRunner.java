@@ -126,7 +126,7 @@ final class StepRunner {
 
     private void step(List<SequenceRows> rows, Map<Long, Integer> last) throws IOException {
         switch (worker.step(new StepPlan(nextStep++, rows, STEP_TIMEOUT))) {
-            case StepOutcome.Completed(var sampled, _, _) ->
+            case StepOutcome.Completed(var sampled, _, _, _) ->
                     sampled.forEach(one -> last.put(one.sequenceId(), one.token()));
             case StepOutcome.Failed(var failure) -> throw refused(failure);
         }

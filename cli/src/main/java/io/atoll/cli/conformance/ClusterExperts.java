@@ -12,6 +12,7 @@ import io.atoll.expert.ExpertWorker;
 import io.atoll.kernels.Kernels;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.weights.WeightPacking;
 import io.atoll.proto.Failure;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -97,7 +98,7 @@ final class ClusterExperts implements RoutedExperts {
                         RemoteExpertsSettings.of("conformance", CLUSTER_ID, addresses),
                         new RoutedModel(
                                 model.modelDigest(),
-                                config.layerCount(),
+                                WeightPacking.routedLayers(model.textWeights()),
                                 config.experts(),
                                 config.hiddenSize(),
                                 ExpertRows.format(model),

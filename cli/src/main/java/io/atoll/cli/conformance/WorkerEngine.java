@@ -6,6 +6,7 @@ import io.atoll.attention.step.LocalAttentionWorker;
 import io.atoll.attention.step.Opening;
 import io.atoll.attention.step.SamplingParameters;
 import io.atoll.attention.step.SequenceOptions;
+import io.atoll.attention.step.Speculation;
 import io.atoll.attention.step.StepOutcome;
 import io.atoll.attention.step.StepPlan;
 import io.atoll.attention.step.StepPlan.SequenceRows;
@@ -15,6 +16,7 @@ import io.atoll.kernels.Kernels;
 import io.atoll.kernels.KvFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.tokenizer.Tokenizer;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.trace.Recording;
 import io.atoll.model.weights.PackingMode;
@@ -106,7 +108,7 @@ final class WorkerEngine implements Engine {
                 new LocalAttentionWorker(
                         weights,
                         model.modelDigest(),
-                        weights.config().vocabSize(),
+                        vocabularySize(model),
                         experts,
                         kernels,
                         pool,
@@ -120,7 +122,17 @@ final class WorkerEngine implements Engine {
                                 pool.threads(),
                                 Optional.of(kernels.kernelClass().label()),
                                 TIMEOUT,
-                                Optional.empty()));
+                                Optional.empty(),
+                                WeightPacking.predicts(weights)
+                                        ? Speculation.DEFAULT
+                                        : Speculation.OFF));
+    }
+
+    /// Ids from here on are never drafted.
+    private static int vocabularySize(ModelDirectory model) {
+        try (Tokenizer tokenizer = model.tokenizer()) {
+            return Math.min(tokenizer.size(), model.config().text().vocabSize());
+        }
     }
 
     @Override
@@ -136,7 +148,7 @@ final class WorkerEngine implements Engine {
 
     @Override
     public boolean predicts() {
-        return false; // the attention worker does not run the module yet
+        return worker.info().maxDrafts() > 0;
     }
 
     @Override
@@ -203,7 +215,11 @@ final class WorkerEngine implements Engine {
 
         @Override
         public int[] draft(int token, int count, int vocabulary) {
-            throw new EngineException("the attention worker does not draft");
+            try {
+                return worker.guess(id, token, count, TIMEOUT);
+            } catch (IllegalStateException e) {
+                throw new EngineException("no drafts", e);
+            }
         }
 
         @Override

@@ -9,6 +9,8 @@ import io.atoll.attention.state.CheckpointDisk;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.attention.step.AttentionSettings;
 import io.atoll.attention.step.LocalAttentionWorker;
+import io.atoll.attention.step.Speculation;
+import io.atoll.attention.step.Speculation.DrafterKind;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
 import io.atoll.expert.ExpertWorker;
@@ -20,6 +22,7 @@ import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.grammar.ConstraintCache;
+import io.atoll.model.weights.WeightPacking;
 import io.atoll.proto.wire.RowFormat;
 import java.util.List;
 import java.util.Optional;
@@ -79,7 +82,8 @@ public final class AttentionParts implements AutoCloseable {
                                             section,
                                             file.coordinator().maxStepRows(),
                                             kernelLabel,
-                                            file.expertFormat())));
+                                            file.expertFormat(),
+                                            speculation(model, section))));
         } catch (RuntimeException | Error e) {
             close();
             throw e;
@@ -176,7 +180,7 @@ public final class AttentionParts implements AutoCloseable {
                         RemoteExpertsSettings.DEFAULT_MESSAGE_BYTES),
                 new RoutedModel(
                         modelDigest,
-                        text.layerCount(),
+                        WeightPacking.routedLayers(model.textWeights()),
                         text.experts(),
                         text.hiddenSize(),
                         file.expertFormat().equals(Optional.of("q8"))
@@ -199,7 +203,8 @@ public final class AttentionParts implements AutoCloseable {
             AttentionSection section,
             int maxStepRows,
             Optional<String> kernels,
-            Optional<String> expertFormat) {
+            Optional<String> expertFormat,
+            Speculation speculation) {
         int longest =
                 section.maxSequenceTokens() == 0
                         ? text.contextLength()
@@ -224,7 +229,25 @@ public final class AttentionParts implements AutoCloseable {
                                         new CheckpointDisk(
                                                 directory,
                                                 section.checkpointDirectoryBytes(),
-                                                expertFormat.orElse(""))));
+                                                expertFormat.orElse(""))),
+                speculation);
+    }
+
+    /// As the file says, as far as the model allows.
+    private static Speculation speculation(ModelDirectory model, AttentionSection section) {
+        DrafterKind drafter =
+                switch (section.speculation().drafter()) {
+                    case "mtp" ->
+                            WeightPacking.predicts(model.textWeights())
+                                    ? DrafterKind.MTP
+                                    : DrafterKind.OFF;
+                    case "ngram" -> DrafterKind.NGRAM;
+                    case "off" -> DrafterKind.OFF;
+                    default ->
+                            throw new IllegalArgumentException(
+                                    "drafter: " + section.speculation().drafter());
+                };
+        return new Speculation(drafter, section.speculation().maxDrafts());
     }
 
     private static KvFormat kvFormat(String name) {

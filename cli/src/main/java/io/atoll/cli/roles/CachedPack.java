@@ -10,6 +10,7 @@ import io.atoll.model.pack.PackCache;
 import io.atoll.model.pack.PackException;
 import io.atoll.model.pack.PackProgress;
 import io.atoll.model.pack.PackSelection;
+import io.atoll.model.weights.WeightPacking;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -39,9 +40,9 @@ final class CachedPack implements AutoCloseable {
     static Optional<CachedPack> dense(
             ModelDirectory source, ClusterFile file, boolean withExperts) {
         TextConfig config = source.config().text();
-        PackSelection dense = PackSelection.none(config).withDense(0, config.layerCount() - 1);
-        PackSelection all =
-                withExperts(dense, ExpertShard.all(config.layerCount(), config.experts()));
+        int layers = WeightPacking.routedLayers(source.textWeights());
+        PackSelection dense = PackSelection.none(config).withDense(0, layers - 1);
+        PackSelection all = withExperts(dense, ExpertShard.all(layers, config.experts()));
         return of(
                 source,
                 file,

@@ -11,6 +11,7 @@ import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.weights.WeightPacking;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -160,10 +161,11 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
     /// What to hold: the option, else the file, else an equal part among the workers that the file gives none.
     private ExpertShard shard(ClusterFile file, ExpertWorkerSection section, Path modelPath) {
         TextConfig text;
+        int layers;
         try (ModelDirectory model = ModelDirectory.open(modelPath)) {
             text = model.config().text();
+            layers = WeightPacking.routedLayers(model.textWeights());
         }
-        int layers = text.layerCount();
         Optional<String> given = experts.or(section::experts);
         try {
             if (given.isPresent()) {

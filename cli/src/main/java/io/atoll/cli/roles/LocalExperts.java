@@ -11,6 +11,7 @@ import io.atoll.kernels.Kernels;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.weights.WeightPacking;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.lang.foreign.Arena;
@@ -39,7 +40,8 @@ public final class LocalExperts implements RoutedExperts {
             Kernels kernels,
             ComputePool pool) {
         TextConfig text = model.config().text();
-        ExpertShard all = ExpertShard.all(text.layerCount(), text.experts());
+        ExpertShard all =
+                ExpertShard.all(WeightPacking.routedLayers(model.textWeights()), text.experts());
         return new LocalExperts(
                 ResidentExperts.load(model.textWeights(), all, format, pool),
                 kernels,

@@ -297,6 +297,7 @@ public record ClusterFile(
     /// @param checkpointDirectory where checkpoints go that memory has no room for, to be found again, also after a restart; each
     ///     attention worker needs one of its own. Absent keeps them in memory only
     /// @param checkpointDirectoryBytes most that the files in it take together; the least valuable make room
+    /// @param speculation how tokens are guessed
     public record AttentionSection(
             HostPort listen,
             Integer threads,
@@ -309,7 +310,8 @@ public record ClusterFile(
             Duration failureDeadline,
             Duration reconnectGrace,
             Optional<Path> checkpointDirectory,
-            Long checkpointDirectoryBytes) {
+            Long checkpointDirectoryBytes,
+            SpeculationSection speculation) {
         private static final long DEFAULT_CHECKPOINT_BYTES = 64L << 30;
         private static final List<String> KV_FORMATS = List.of("bf16", "f32");
 
@@ -326,6 +328,7 @@ public record ClusterFile(
                         null,
                         null,
                         Optional.empty(),
+                        null,
                         null);
 
         public AttentionSection {
@@ -360,6 +363,27 @@ public record ClusterFile(
                 throw new IllegalArgumentException(
                         "checkpoint-directory-bytes must be positive: " + checkpointDirectoryBytes);
             }
+            speculation = speculation == null ? SpeculationSection.DEFAULTS : speculation;
+        }
+    }
+
+    /// How tokens are guessed, to be verified several in one step. It changes how fast tokens come, never which.
+    ///
+    /// @param drafter who guesses: `mtp`, the model's multi-token prediction module if it has one; `ngram`, what followed the same
+    ///     tokens before in the sequence; or `off`
+    /// @param maxDrafts most guesses for a sequence in a step, from 1 to 4; fewer where they do not pay
+    public record SpeculationSection(String drafter, Integer maxDrafts) {
+        private static final List<String> DRAFTERS = List.of("mtp", "ngram", "off");
+
+        static final SpeculationSection DEFAULTS = new SpeculationSection(null, null);
+
+        public SpeculationSection {
+            drafter = drafter == null ? "mtp" : drafter;
+            if (!DRAFTERS.contains(drafter)) {
+                throw new IllegalArgumentException(
+                        "drafter must be one of " + DRAFTERS + ": " + drafter);
+            }
+            maxDrafts = ranged("max-drafts", maxDrafts, 4, 1, 4);
         }
     }
 

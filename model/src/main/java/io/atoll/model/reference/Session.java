@@ -118,8 +118,7 @@ public final class Session implements AutoCloseable {
                     }
                 }
                 int[] next = Arrays.copyOfRange(ids, from, ids.length);
-                MemorySegment predicted =
-                        predict(module, next, before, begin + from - 1, arena, observer);
+                MemorySegment predicted = predict(module, next, before, begin + from - 1, arena);
                 observer.tensor("mtp_hidden", -1, predicted, rows, hidden);
                 MemorySegment logits = floats(arena, rows, config.vocabSize());
                 multiply(weights.lmHead(), predicted, rows, logits, config.vocabSize());
@@ -136,12 +135,7 @@ public final class Session implements AutoCloseable {
     /// @param first position of the first hidden state
     /// @return `[ids.length, hidden]`, after the module's own final norm
     private MemorySegment predict(
-            Weights.Predictor module,
-            int[] ids,
-            MemorySegment hidden,
-            int first,
-            Arena arena,
-            ForwardObserver observer) {
+            Weights.Predictor module, int[] ids, MemorySegment hidden, int first, Arena arena) {
         int rows = ids.length;
         int width = config.hiddenSize();
         // Steps 1 and 2: both inputs normed beside each other, the embedding first.
@@ -162,7 +156,7 @@ public final class Session implements AutoCloseable {
         multiply(module.projection(), pairs, rows, x, width);
         // Step 3: its decoder layers, with keys and values of their own.
         for (int i = 0; i < module.layers(); i++) {
-            decoderLayer(config.layerCount() + i, x, rows, first, observer);
+            decoderLayer(config.layerCount() + i, x, rows, first, ForwardObserver.NONE);
         }
         // Step 4, up to the LM head.
         norm(x, module.finalNorm(), x, rows, width);
@@ -189,7 +183,7 @@ public final class Session implements AutoCloseable {
             int last = token;
             for (int i = 0; i < count; i++) {
                 int[] next = {last};
-                hidden = predict(module, next, hidden, tokens - 1 + i, arena, ForwardObserver.NONE);
+                hidden = predict(module, next, hidden, tokens - 1 + i, arena);
                 multiply(weights.lmHead(), hidden, 1, logits, config.vocabSize());
                 last = largest(logits, Math.min(vocabulary, config.vocabSize()));
                 drafts[i] = last;

@@ -7,7 +7,7 @@ import java.lang.foreign.MemorySegment;
 /// Names are those of the golden files: per layer `mixer_input`, `mixer_output`, `moe_input`, `router_logits`, `topk_ids`
 /// (int32), `topk_weights`, `routed_output`, `shared_output` (after its gate), `output`; and, with layer -1,
 /// `embedding`, `final_norm`, `logits`. Where the multi-token prediction module runs over known tokens, `mtp_hidden` and
-/// `mtp_logits`, and its layers under the numbers after the model's own.
+/// `mtp_logits`.
 @FunctionalInterface
 public interface ForwardObserver {
     ForwardObserver NONE = (name, layer, data, rows, cols) -> {};

@@ -10,6 +10,7 @@ import io.atoll.kernels.WeightFormat;
 import io.atoll.model.checkpoint.CheckpointException;
 import io.atoll.model.checkpoint.DType;
 import io.atoll.model.checkpoint.Tensor;
+import io.atoll.model.config.TextConfig;
 import io.atoll.model.quant.GgmlType;
 import io.atoll.model.quant.ReorderedMatrix;
 import io.atoll.model.quant.StoredBlocks;
@@ -21,6 +22,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 
 /// Brings weights, however they are stored, into the layout that the kernels read.
 ///
@@ -61,6 +63,23 @@ public final class WeightPacking {
             }
         }
         return PackingMode.PACKED;
+    }
+
+    /// Whether the multi-token prediction module can run beside the model: there is one, and its experts take the rows that the
+    /// model's do.
+    public static boolean predicts(TextWeights weights) {
+        int first = weights.config().layerCount();
+        return weights.mtp().isPresent()
+                && (weights.expertsTakeQuantizedRows().isPresent()
+                        || expertMode(weights) == PackingMode.EXACT
+                        || IntStream.range(first, first + weights.config().mtpLayers())
+                                .allMatch(layer -> takesQuantizedRows(weights.expert(layer, 0))));
+    }
+
+    /// Layers whose experts are routed to: those of the model, and of the prediction module if it can run.
+    public static int routedLayers(TextWeights weights) {
+        TextConfig config = weights.config();
+        return config.layerCount() + (predicts(weights) ? config.mtpLayers() : 0);
     }
 
     /// Whether the gate and the up projection of an expert can each be packed as the integers that it is stored as.
