@@ -107,6 +107,7 @@ public final class Engine implements AutoCloseable {
                         maxStepRows,
                         settings.maxDecodeDelay(),
                         settings.checkpointRows(),
+                        info.maxDrafts(),
                         settings.stepTimeout());
         this.scheduler = new Scheduler(limits, 1);
         int most = maxRunning + settings.maxQueuedRequests();
@@ -343,7 +344,11 @@ public final class Engine implements AutoCloseable {
     }
 
     private Event step(StepPlan plan) {
-        int decodeRows = (int) plan.sequences().stream().filter(this::decodes).count();
+        int decodeRows =
+                plan.sequences().stream()
+                        .filter(this::decodes)
+                        .mapToInt(StepPlan.SequenceRows::rows)
+                        .sum();
         long startNanos = System.nanoTime();
         Event event = run(plan);
         observer.stepped(
@@ -365,7 +370,7 @@ public final class Engine implements AutoCloseable {
         try {
             return switch (worker.step(plan)) {
                 case StepOutcome.Completed completed ->
-                        new Event.StepCompleted(deliver(plan, completed));
+                        new Event.StepCompleted(deliver(plan, completed), completed.drafted());
                 case StepOutcome.Failed(Failure failure) -> {
                     log.warn(
                             "step failed: step={} sequences={} rows={} {}",
@@ -383,29 +388,55 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /// Gives each sequence its token and finds those that go on.
-    private Map<Long, Integer> deliver(StepPlan plan, StepOutcome.Completed completed) {
+    /// Gives each sequence its tokens and finds those that go on.
+    private Map<Long, List<Integer>> deliver(StepPlan plan, StepOutcome.Completed completed) {
         requireAnswers(plan, completed);
-        completed
-                .failed()
-                .forEach(
-                        (id, failure) ->
-                                Optional.ofNullable(live.get(id))
-                                        .ifPresent(sequence -> sequence.fail(failure)));
+        countDrafts(completed);
         long nowNanos = System.nanoTime();
         deliverScores(completed);
-        Map<Long, Integer> nextTokens = new HashMap<>();
+        Map<Long, List<Integer>> nextTokens = new HashMap<>();
+        Set<Long> over = new HashSet<>();
         for (StepOutcome.Sampled one : completed.sampled()) {
             Sequence sequence = live.get(one.sequenceId());
-            if (sequence == null) {
-                continue; // cancelled meanwhile
+            if (sequence == null || over.contains(one.sequenceId())) {
+                continue; // cancelled meanwhile, or complete before this token
             }
             observer.token(sequence.outputTokens() == 0, sequence.nanosSinceLast(nowNanos));
             if (sequence.accept(one, nowNanos)) {
-                nextTokens.put(one.sequenceId(), one.token());
+                nextTokens
+                        .computeIfAbsent(one.sequenceId(), _ -> new ArrayList<>())
+                        .add(one.token());
+            } else {
+                over.add(one.sequenceId());
             }
         }
+        over.forEach(nextTokens::remove);
+        completed.failed().forEach((id, failure) -> fail(id, failure, over, nextTokens));
         return nextTokens;
+    }
+
+    /// Ends a sequence that cannot go on, unless it was complete before.
+    private void fail(
+            long id, Failure failure, Set<Long> over, Map<Long, List<Integer>> nextTokens) {
+        nextTokens.remove(id);
+        Sequence sequence = live.get(id);
+        if (sequence != null && !over.contains(id)) {
+            sequence.fail(failure);
+        }
+    }
+
+    private void countDrafts(StepOutcome.Completed completed) {
+        completed
+                .drafted()
+                .forEach(
+                        (id, drafted) -> {
+                            long tokens =
+                                    completed.sampled().stream()
+                                            .filter(one -> one.sequenceId() == id)
+                                            .count();
+                            boolean failed = completed.failed().containsKey(id);
+                            observer.drafted(drafted, (int) (failed ? tokens : tokens - 1));
+                        });
     }
 
     /// Gives each sequence what its prompt's tokens scored.
@@ -420,22 +451,24 @@ public final class Engine implements AutoCloseable {
     }
 
     private static void requireAnswers(StepPlan plan, StepOutcome.Completed completed) {
-        Set<Long> asked = new HashSet<>();
+        Map<Long, Integer> asked = new HashMap<>(); // and how many tokens more there may be
         for (StepPlan.SequenceRows rows : plan.sequences()) {
             if (rows.sample()) {
-                asked.add(rows.sequenceId());
+                asked.put(rows.sequenceId(), rows.drafts() + 1);
             }
         }
-        asked.removeAll(completed.failed().keySet());
+        Set<Long> missing = new HashSet<>(asked.keySet());
+        missing.removeAll(completed.failed().keySet());
         for (StepOutcome.Sampled one : completed.sampled()) {
-            if (!asked.remove(one.sequenceId())) {
+            if (asked.merge(one.sequenceId(), -1, Integer::sum) < 0) {
                 throw new IllegalStateException(
                         "step " + plan.stepId() + " has an unasked token: " + one);
             }
+            missing.remove(one.sequenceId());
         }
-        if (!asked.isEmpty()) {
+        if (!missing.isEmpty()) {
             throw new IllegalStateException(
-                    "step " + plan.stepId() + " lacks the tokens of sequences " + asked);
+                    "step " + plan.stepId() + " lacks the tokens of sequences " + missing);
         }
     }
 

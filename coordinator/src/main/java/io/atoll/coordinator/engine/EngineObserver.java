@@ -23,6 +23,9 @@ public interface EngineObserver {
                 public void stepped(int prefillRows, int decodeRows, long nanos, boolean failed) {}
 
                 @Override
+                public void drafted(int drafted, int accepted) {}
+
+                @Override
                 public void ended(GenerationRequest request, GenerationEvent.End end) {}
             };
 
@@ -43,8 +46,14 @@ public interface EngineObserver {
     /// A step is over.
     ///
     /// @param prefillRows rows of prompts, and of what was set aside
-    /// @param decodeRows one for each sequence that went on by a token
+    /// @param decodeRows one for each sequence that went on by a token, and those for guesses
     void stepped(int prefillRows, int decodeRows, long nanos, boolean failed);
+
+    /// Tokens of a sequence were guessed and verified.
+    ///
+    /// @param drafted how many
+    /// @param accepted how many of the first ones were right
+    void drafted(int drafted, int accepted);
 
     /// A request is over, whether it ever began or not. Called once for each that was submitted.
     void ended(GenerationRequest request, GenerationEvent.End end);

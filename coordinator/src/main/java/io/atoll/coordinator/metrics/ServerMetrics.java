@@ -102,6 +102,16 @@ public final class ServerMetrics implements EngineObserver {
     private final Counter rows = counter("atoll_rows_total", "Rows computed, by kind.", "kind");
     private final CounterDataPoint prefillRows = rows.labelValues("prefill");
     private final CounterDataPoint decodeRows = rows.labelValues("decode");
+    private final Counter drafted =
+            counter(
+                    "atoll_drafted_tokens_total",
+                    "Tokens guessed, by their place behind the known ones.",
+                    "position");
+    private final Counter accepted =
+            counter(
+                    "atoll_accepted_tokens_total",
+                    "Tokens guessed that were right, by their place behind the known ones.",
+                    "position");
     private final Counter failedSteps =
             counter("atoll_steps_failed_total", "Steps that did not complete.");
 
@@ -136,6 +146,16 @@ public final class ServerMetrics implements EngineObserver {
         decodeRows.inc(decode);
         if (failed) {
             failedSteps.inc();
+        }
+    }
+
+    @Override
+    public void drafted(int draftedTokens, int acceptedTokens) {
+        for (int i = 1; i <= draftedTokens; i++) {
+            drafted.labelValues(String.valueOf(i)).inc();
+            if (i <= acceptedTokens) {
+                accepted.labelValues(String.valueOf(i)).inc();
+            }
         }
     }
 

@@ -2,7 +2,9 @@ package io.atoll.coordinator.scheduler;
 
 import io.atoll.attention.step.SequenceOptions;
 import io.atoll.proto.Failure;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /// What happened since the scheduler last decided.
 public sealed interface Event {
@@ -53,10 +55,24 @@ public sealed interface Event {
 
     /// The answer to [Decision.Run]: every row is computed.
     ///
-    /// @param nextTokens the chosen token of each sequence that goes on; one that asked for a token and is not here is complete
-    record StepCompleted(Map<Long, Integer> nextTokens) implements Event {
+    /// @param nextTokens the chosen tokens of each sequence that goes on, at least one; one that asked for a token and is not here is
+    ///     complete
+    /// @param drafted how many tokens were guessed for a sequence, where any were
+    record StepCompleted(Map<Long, List<Integer>> nextTokens, Map<Long, Integer> drafted)
+            implements Event {
         public StepCompleted {
             nextTokens = Map.copyOf(nextTokens);
+            drafted = Map.copyOf(drafted);
+        }
+
+        /// Nothing was guessed.
+        public static StepCompleted of(Map<Long, Integer> nextTokens) {
+            return new StepCompleted(
+                    nextTokens.entrySet().stream()
+                            .collect(
+                                    Collectors.toMap(
+                                            Map.Entry::getKey, each -> List.of(each.getValue()))),
+                    Map.of());
         }
     }
 

@@ -14,6 +14,12 @@ final class Scheduled {
             Comparator.<Scheduled>comparingInt(each -> each.priority)
                     .thenComparingLong(each -> each.id);
 
+    /// Chance that a guess is right, of a sequence that nothing is known of.
+    private static final double FIRST_ACCEPTANCE = 0.6;
+
+    /// Weight of the last guess.
+    private static final double LAST = 0.15;
+
     final long id;
     final int priority;
     final SequenceOptions options;
@@ -25,6 +31,8 @@ final class Scheduled {
     private int position; // the worker has seen the tokens before it
     private boolean started;
     private boolean loading;
+    private double acceptance = FIRST_ACCEPTANCE;
+    private int stepsWithoutDrafts;
 
     Scheduled(Event.Arrived arrived) {
         id = arrived.sequenceId();
@@ -74,6 +82,33 @@ final class Scheduled {
 
     void advance(int rows) {
         position += rows;
+    }
+
+    /// Learns how many of its guesses were right; one that follows a wrong one says nothing.
+    void verified(int drafted, int accepted) {
+        for (int i = 0; i < Math.min(drafted, accepted + 1); i++) {
+            acceptance += LAST * ((i < accepted ? 1 : 0) - acceptance);
+        }
+    }
+
+    /// Chance that a guess is right if those before it are.
+    double acceptance() {
+        return acceptance;
+    }
+
+    /// How many tokens may come beyond the next.
+    int room() {
+        return options.maxTokens() - length - 1;
+    }
+
+    /// Notes what a step guesses, and says whether it is time for a guess, after steps without any.
+    boolean probes(int drafts, int afterSteps) {
+        stepsWithoutDrafts = drafts > 0 ? 0 : stepsWithoutDrafts + 1;
+        if (stepsWithoutDrafts < afterSteps) {
+            return false;
+        }
+        stepsWithoutDrafts = 0;
+        return true;
     }
 
     /// Tokens that the worker has not seen.

@@ -17,7 +17,8 @@ import java.util.TreeSet;
 
 /// Plans steps: the most urgent first, then first come first served, no more than [SchedulerLimits] allow.
 ///
-/// A step holds one row for each sequence that decodes, then prompt rows up to the step budget. A long prompt is spread over
+/// A step holds one row for each sequence that decodes, then prompt rows up to the step budget, or, where no prompt waits, rows for
+/// guesses of the tokens to come ([DraftPlanner]). A long prompt is spread over
 /// steps and several short ones share one, so a decoding sequence never waits for a whole prompt, nor does a short prompt for
 /// a long one.
 ///
@@ -29,6 +30,7 @@ import java.util.TreeSet;
 public final class Scheduler {
     private final SchedulerLimits limits;
     private final StepTime stepTime = new StepTime();
+    private final DraftPlanner draftPlanner = new DraftPlanner();
     private final TreeSet<Scheduled> waiting = new TreeSet<>(Scheduled.ORDER);
     private final Map<Long, Scheduled> running = new LinkedHashMap<>(); // in the order of opening
     private final List<Ended> ended = new ArrayList<>();
@@ -94,10 +96,14 @@ public final class Scheduler {
                 }
             }
             case Event.Cancelled(long id, Failure why) -> cancel(id, why);
-            case Event.StepCompleted(Map<Long, Integer> nextTokens) -> {
+            case Event.StepCompleted completed -> {
                 StepPlan plan = takeInFlight();
-                stepTime.completed(plan.rows(), nowNanos - inFlightSinceNanos);
-                stepCompleted(plan, nextTokens);
+                long nanos = nowNanos - inFlightSinceNanos;
+                stepTime.completed(plan.rows(), nanos);
+                if (plan.sequences().stream().allMatch(rows -> rows.tokens().length == 1)) {
+                    draftPlanner.completed(rowsRun(plan, completed), nanos);
+                }
+                stepCompleted(plan, completed);
             }
             case Event.StepFailed(Failure failure) -> {
                 for (SequenceRows rows : takeInFlight().sequences()) {
@@ -147,7 +153,13 @@ public final class Scheduler {
         }
     }
 
-    private void stepCompleted(StepPlan plan, Map<Long, Integer> nextTokens) {
+    /// Rows that a step had in the end: fewer tokens may have been guessed than it had room for.
+    private static int rowsRun(StepPlan plan, Event.StepCompleted completed) {
+        return plan.sequences().size()
+                + completed.drafted().values().stream().mapToInt(Integer::intValue).sum();
+    }
+
+    private void stepCompleted(StepPlan plan, Event.StepCompleted completed) {
         for (SequenceRows rows : plan.sequences()) {
             Scheduled sequence = running.get(rows.sequenceId());
             if (sequence == null) {
@@ -155,11 +167,14 @@ public final class Scheduler {
             }
             sequence.advance(rows.tokens().length);
             if (rows.sample()) {
-                Integer token = nextTokens.get(sequence.id);
-                if (token == null) {
+                List<Integer> tokens = completed.nextTokens().get(sequence.id);
+                if (tokens == null) {
                     endRunning(sequence.id, Optional.empty());
                 } else {
-                    sequence.append(token);
+                    int accepted = tokens.size() - 1;
+                    tokens.forEach(sequence::append);
+                    sequence.advance(accepted);
+                    sequence.verified(completed.drafted().getOrDefault(sequence.id, 0), accepted);
                 }
             }
         }
@@ -220,12 +235,14 @@ public final class Scheduler {
     private StepPlan plan() {
         List<SequenceRows> rows = new ArrayList<>(running.size());
         List<Scheduled> prompts = new ArrayList<>();
+        List<Scheduled> decoding = new ArrayList<>();
         for (Scheduled sequence : running.values()) {
             if (sequence.isLoading()) {
                 continue;
             }
             if (sequence.decodes()) {
                 rows.add(sequence.next(1, 0));
+                decoding.add(sequence);
             } else {
                 prompts.add(sequence);
             }
@@ -234,8 +251,19 @@ public final class Scheduler {
         if (!rows.isEmpty()) {
             budget = Math.min(budget, stepTime.rowsIn(limits.maxDecodeDelay().toNanos()));
         }
+        if (prompts.isEmpty()) {
+            addDrafts(decoding, rows); // rows of prompts are known to count
+        }
         shareOut(budget, prompts, rows);
         return new StepPlan(nextStepId++, rows, limits.stepTimeout());
+    }
+
+    private void addDrafts(List<Scheduled> decoding, List<SequenceRows> rows) {
+        int budget = limits.maxStepRows() - rows.size();
+        int[] drafts = draftPlanner.share(decoding, budget, limits.maxDrafts());
+        for (int i = 0; i < drafts.length; i++) {
+            rows.set(i, rows.get(i).withDrafts(drafts[i]));
+        }
     }
 
     /// Half of the rows go to the first prompt, so that it moves on whatever else comes. The rest goes to those that need least,

@@ -61,6 +61,7 @@ final class SchedulerPropertyTest {
                             maxRunning + random.nextInt(12),
                             Duration.ofNanos(1 + random.nextInt(100)),
                             random.nextInt(6),
+                            random.nextInt(5),
                             Duration.ofSeconds(1));
             this.scheduler = new Scheduler(limits, 1);
         }
@@ -171,7 +172,8 @@ final class SchedulerPropertyTest {
         private Event step(StepPlan plan) {
             assertTrue(plan.rows() <= limits.maxStepRows(), "budget exceeded: " + plan.rows());
             Set<Long> planned = new HashSet<>();
-            Map<Long, Integer> nextTokens = new HashMap<>();
+            Map<Long, List<Integer>> nextTokens = new HashMap<>();
+            Map<Long, Integer> drafted = new HashMap<>();
             boolean prefillSeen = false;
             for (SequenceRows rows : plan.sequences()) {
                 assertTrue(planned.add(rows.sequenceId()), "twice in a step");
@@ -179,9 +181,11 @@ final class SchedulerPropertyTest {
                 assertTrue(!request.loading, "rows before its state is there");
                 assertEquals(request.position, rows.firstPosition());
                 int[] known = request.tokens();
+                assertTrue(rows.drafts() <= limits.maxDrafts(), "too many drafts");
                 if (request.decodes()) {
                     assertTrue(!prefillSeen, "a decode row after a prompt row");
                 } else {
+                    assertEquals(0, rows.drafts(), "drafts in a prompt");
                     prefillSeen = true;
                 }
                 for (int i = 0; i < rows.tokens().length; i++) {
@@ -207,13 +211,26 @@ final class SchedulerPropertyTest {
                 Request request = open.get(rows.sequenceId());
                 request.position += rows.tokens().length;
                 assertEquals(request.position == request.tokens().length, rows.sample());
-                if (rows.sample() && --request.outputsLeft > 0) {
+                int guessed = random.nextInt(rows.drafts() + 1);
+                if (guessed > 0) {
+                    assertTrue(request.outputsLeft > guessed, "drafts past the end");
+                    drafted.put(rows.sequenceId(), guessed);
+                }
+                List<Integer> tokens = new ArrayList<>();
+                for (int right = random.nextInt(guessed + 1);
+                        rows.sample() && right >= 0;
+                        right--) {
+                    request.position += tokens.isEmpty() ? 0 : 1;
                     int token = random.nextInt(100);
                     request.output.add(token);
-                    nextTokens.put(rows.sequenceId(), token);
+                    tokens.add(token);
+                    request.outputsLeft--;
+                }
+                if (rows.sample() && request.outputsLeft > 0) {
+                    nextTokens.put(rows.sequenceId(), tokens);
                 }
             }
-            return new Event.StepCompleted(nextTokens);
+            return new Event.StepCompleted(nextTokens, drafted);
         }
 
         private void checkEnd(Ended end) {

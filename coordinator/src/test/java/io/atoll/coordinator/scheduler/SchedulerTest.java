@@ -47,7 +47,7 @@ final class SchedulerTest {
                 List.of(new SequenceRows(7, 0, new int[] {0, 1, 2}, true, false)),
                 prefill.sequences());
 
-        StepPlan decode = plan(next(new Event.StepCompleted(Map.of(7L, 42))));
+        StepPlan decode = plan(next(Event.StepCompleted.of(Map.of(7L, 42))));
         assertEquals(
                 List.of(new SequenceRows(7, 3, new int[] {42}, true, false)), decode.sequences());
         assertEquals(prefill.stepId() + 1, decode.stepId());
@@ -77,8 +77,8 @@ final class SchedulerTest {
     void longPromptIsCutAtTheBudgetAndSampledOnlyAtItsEnd() {
         next(arrived(1, 20));
         StepPlan first = plan(next(new Event.Opened(1, 0)));
-        StepPlan second = plan(next(new Event.StepCompleted(Map.of())));
-        StepPlan third = plan(next(new Event.StepCompleted(Map.of())));
+        StepPlan second = plan(next(Event.StepCompleted.of(Map.of())));
+        StepPlan third = plan(next(Event.StepCompleted.of(Map.of())));
         assertRows(first.sequences().getFirst(), 0, 8, false);
         assertRows(second.sequences().getFirst(), 8, 8, false);
         assertRows(third.sequences().getFirst(), 16, 4, true);
@@ -96,14 +96,14 @@ final class SchedulerTest {
     void decodingSequencesGoBeforePrompts() {
         next(arrived(1, 20));
         plan(next(new Event.Opened(1, 0)));
-        next(new Event.StepCompleted(Map.of()), arrived(2, 2));
+        next(Event.StepCompleted.of(Map.of()), arrived(2, 2));
         StepPlan plan = plan(next(new Event.Opened(2, 0))); // 6 rows of prompt 1, both of prompt 2
         assertRows(plan.sequences().get(0), 8, 6, false);
         assertRows(plan.sequences().get(1), 0, 2, true);
-        plan = plan(next(new Event.StepCompleted(Map.of(2L, 6)))); // prompt 1 ends
+        plan = plan(next(Event.StepCompleted.of(Map.of(2L, 6)))); // prompt 1 ends
         assertRows(plan.sequences().get(0), 2, 1, true);
         assertRows(plan.sequences().get(1), 14, 6, true);
-        next(new Event.StepCompleted(Map.of(1L, 5, 2L, 6)), arrived(3, 20));
+        next(Event.StepCompleted.of(Map.of(1L, 5, 2L, 6)), arrived(3, 20));
         plan = plan(next(new Event.Opened(3, 0)));
         assertRows(plan.sequences().get(0), 20, 1, true);
         assertRows(plan.sequences().get(1), 3, 1, true);
@@ -113,7 +113,7 @@ final class SchedulerTest {
     @Test
     void sequenceWithoutANextTokenIsComplete() {
         openAll(arrived(1, 2));
-        Decision decision = next(new Event.StepCompleted(Map.of()));
+        Decision decision = next(Event.StepCompleted.of(Map.of()));
         assertEquals(List.of(new Ended(1, true, Optional.empty())), decision.ended());
         assertInstanceOf(Decision.Idle.class, decision.next());
     }
@@ -121,8 +121,8 @@ final class SchedulerTest {
     @Test
     void arrivalBeyondMaxRunningWaitsForAnEnd() {
         openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
-        plan(next(new Event.StepCompleted(Map.of(1L, 5, 2L, 5, 3L, 5)), arrived(4, 1)));
-        Decision decision = next(new Event.StepCompleted(Map.of(1L, 5, 3L, 5)));
+        plan(next(Event.StepCompleted.of(Map.of(1L, 5, 2L, 5, 3L, 5)), arrived(4, 1)));
+        Decision decision = next(Event.StepCompleted.of(Map.of(1L, 5, 3L, 5)));
         assertEquals(List.of(new Ended(2, true, Optional.empty())), decision.ended());
         assertEquals(4, assertInstanceOf(Decision.Open.class, decision.next()).sequenceId());
     }
@@ -130,10 +130,10 @@ final class SchedulerTest {
     @Test
     void fullWorkerIsAskedAgainWhenASequenceEnds() {
         openAll(arrived(1, 1));
-        next(new Event.StepCompleted(Map.of(1L, 5)), arrived(2, 1));
+        next(Event.StepCompleted.of(Map.of(1L, 5)), arrived(2, 1));
         assertEquals(1, plan(next(new Event.OpenRefused(2, FULL))).sequences().size());
-        plan(next(new Event.StepCompleted(Map.of(1L, 5)), arrived(3, 1))); // 3 does not overtake 2
-        Decision decision = next(new Event.StepCompleted(Map.of()));
+        plan(next(Event.StepCompleted.of(Map.of(1L, 5)), arrived(3, 1))); // 3 does not overtake 2
+        Decision decision = next(Event.StepCompleted.of(Map.of()));
         assertEquals(2, assertInstanceOf(Decision.Open.class, decision.next()).sequenceId());
     }
 
@@ -160,7 +160,7 @@ final class SchedulerTest {
     void cancelledSequenceGetsNoMoreRows() {
         openAll(arrived(1, 2), arrived(2, 2));
         Decision decision =
-                next(new Event.StepCompleted(Map.of(1L, 5, 2L, 6)), new Event.Cancelled(1, GONE));
+                next(Event.StepCompleted.of(Map.of(1L, 5, 2L, 6)), new Event.Cancelled(1, GONE));
         assertEquals(List.of(new Ended(1, true, Optional.of(GONE))), decision.ended());
         assertEquals(1, plan(decision).sequences().size());
         assertEquals(2, plan(decision).sequences().getFirst().sequenceId());
@@ -169,10 +169,10 @@ final class SchedulerTest {
     @Test
     void cancelledWhileQueuedWasNeverOpen() {
         openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
-        next(new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)), arrived(4, 1));
+        next(Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3)), arrived(4, 1));
         Decision decision =
                 next(
-                        new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)),
+                        Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3)),
                         new Event.Cancelled(4, GONE));
         assertEquals(List.of(new Ended(4, false, Optional.of(GONE))), decision.ended());
     }
@@ -180,7 +180,7 @@ final class SchedulerTest {
     @Test
     void cancellingAnEndedSequenceIsIgnored() {
         openAll(arrived(1, 1));
-        next(new Event.StepCompleted(Map.of()));
+        next(Event.StepCompleted.of(Map.of()));
         assertEquals(List.of(), next(new Event.Cancelled(1, GONE)).ended());
     }
 
@@ -188,27 +188,27 @@ final class SchedulerTest {
     void deadlineEndsARunningAndAQueuedSequence() {
         openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
         Event late = new Event.Arrived(4, prompt(1), NONE, options(1), 0, FAR, 1000);
-        next(new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)), late);
-        Decision before = at(999, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)));
+        next(Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3)), late);
+        Decision before = at(999, Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3)));
         assertEquals(List.of(), before.ended());
-        Decision after = at(1000, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)));
+        Decision after = at(1000, Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3)));
         assertEquals(1, after.ended().size());
         assertEquals(4, after.ended().getFirst().sequenceId());
         assertFalse(after.ended().getFirst().open());
         assertEquals(
                 ErrorCode.DEADLINE_EXCEEDED,
                 after.ended().getFirst().failure().orElseThrow().code());
-        Decision atEnd = at(FAR, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)));
+        Decision atEnd = at(FAR, Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3)));
         assertEquals(3, atEnd.ended().stream().filter(Ended::open).count());
     }
 
     @Test
     void unavailableWorkerFailsWhatWaits() {
         openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
-        next(new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)), arrived(4, 1));
+        next(Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3)), arrived(4, 1));
         Decision decision =
                 next(
-                        new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)),
+                        Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3)),
                         new Event.Unavailable(BROKEN));
         assertEquals(List.of(new Ended(4, false, Optional.of(BROKEN))), decision.ended());
         assertEquals(3, plan(decision).sequences().size());
@@ -236,7 +236,7 @@ final class SchedulerTest {
     @Test
     void rowsEndWhereACheckpointIsDue() {
         SchedulerLimits everyTen =
-                new SchedulerLimits(3, 8, Duration.ofSeconds(1), 10, Duration.ofSeconds(1));
+                new SchedulerLimits(3, 8, Duration.ofSeconds(1), 10, 0, Duration.ofSeconds(1));
         Scheduler scheduler = new Scheduler(everyTen, 1);
         scheduler.next(
                 0,
@@ -246,7 +246,7 @@ final class SchedulerTest {
         StepPlan plan = plan(scheduler.next(0, List.of(new Event.Opened(1, 0))));
         for (int due : new int[] {3, 10, 15}) {
             assertCheckpoint(plan.sequences().getFirst(), due);
-            plan = plan(scheduler.next(0, List.of(new Event.StepCompleted(Map.of()))));
+            plan = plan(scheduler.next(0, List.of(Event.StepCompleted.of(Map.of()))));
         }
         assertRows(plan.sequences().getFirst(), 15, 5, true);
         assertFalse(plan.sequences().getFirst().checkpoint());
@@ -262,12 +262,12 @@ final class SchedulerTest {
     void youngestOfTheLeastUrgentIsSetAsideAndGoesOnWithItsOutput() {
         openAll(arrived(1, 1, 0), arrived(2, 2, 7), arrived(3, 2, 7));
         Decision decision =
-                next(new Event.StepCompleted(Map.of(1L, 5, 2L, 5, 3L, 6)), arrived(4, 1, 2));
+                next(Event.StepCompleted.of(Map.of(1L, 5, 2L, 5, 3L, 6)), arrived(4, 1, 2));
         assertEquals(List.of(3L), decision.setAside());
         assertEquals(4, opened(decision));
         StepPlan plan = plan(next(new Event.Opened(4, 0)));
         assertEquals(3, plan.sequences().size());
-        decision = next(new Event.StepCompleted(Map.of(1L, 5, 2L, 5)));
+        decision = next(Event.StepCompleted.of(Map.of(1L, 5, 2L, 5)));
         assertEquals(3, opened(decision));
         assertArrayEquals(new int[] {0, 1, 6}, ((Decision.Open) decision.next()).tokens());
         SequenceRows rows = plan(next(new Event.Opened(3, 2))).sequences().getLast();
@@ -278,7 +278,7 @@ final class SchedulerTest {
     void equallyUrgentSequenceIsNotSetAside() {
         openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
         Decision decision =
-                next(new Event.StepCompleted(Map.of(1L, 5, 2L, 5, 3L, 6)), arrived(4, 1));
+                next(Event.StepCompleted.of(Map.of(1L, 5, 2L, 5, 3L, 6)), arrived(4, 1));
         assertEquals(List.of(), decision.setAside());
         assertEquals(3, plan(decision).sequences().size());
     }
@@ -286,7 +286,7 @@ final class SchedulerTest {
     @Test
     void fullWorkerMakesRoomForTheMoreUrgent() {
         openAll(arrived(1, 1, 3));
-        next(new Event.StepCompleted(Map.of(1L, 5)), arrived(2, 1, 0));
+        next(Event.StepCompleted.of(Map.of(1L, 5)), arrived(2, 1, 0));
         Decision decision = next(new Event.OpenRefused(2, FULL));
         assertEquals(List.of(1L), decision.setAside());
         assertEquals(2, opened(decision));
@@ -296,10 +296,9 @@ final class SchedulerTest {
     void sequenceThatQueuesTooLongIsShed() {
         openAll(arrived(1, 1), arrived(2, 1), arrived(3, 1));
         Event impatient = new Event.Arrived(4, prompt(1), NONE, options(1), 0, 10, FAR);
-        next(new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)), impatient);
-        assertEquals(
-                List.of(), at(9, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3))).ended());
-        Decision after = at(10, new Event.StepCompleted(Map.of(1L, 1, 2L, 2, 3L, 3)));
+        next(Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3)), impatient);
+        assertEquals(List.of(), at(9, Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3))).ended());
+        Decision after = at(10, Event.StepCompleted.of(Map.of(1L, 1, 2L, 2, 3L, 3)));
         assertEquals(4, after.ended().getFirst().sequenceId());
         assertEquals(ErrorCode.OVERLOADED, after.ended().getFirst().failure().orElseThrow().code());
     }
@@ -310,7 +309,7 @@ final class SchedulerTest {
         slow.next(0, List.of(arrived(1, 900)));
         slow.next(0, List.of(new Event.Opened(1, 0))); // 900 rows, nobody waits
         long nanos = Duration.ofSeconds(90).toNanos(); // a tenth of a second for a row
-        slow.next(nanos, List.of(new Event.StepCompleted(Map.of(1L, 5)), arrived(2, 500)));
+        slow.next(nanos, List.of(Event.StepCompleted.of(Map.of(1L, 5)), arrived(2, 500)));
         StepPlan plan = plan(slow.next(nanos, List.of(new Event.Opened(2, 0))));
         assertRows(plan.sequences().get(0), 900, 1, true);
         assertRows(plan.sequences().get(1), 0, 20, false); // two seconds are allowed
@@ -327,7 +326,7 @@ final class SchedulerTest {
 
     private static SchedulerLimits limits(int maxRunning, int maxStepRows) {
         return new SchedulerLimits(
-                maxRunning, maxStepRows, Duration.ofSeconds(2), 0, Duration.ofSeconds(1));
+                maxRunning, maxStepRows, Duration.ofSeconds(2), 0, 0, Duration.ofSeconds(1));
     }
 
     /// Lets every arrival be opened and gives the step that follows.
