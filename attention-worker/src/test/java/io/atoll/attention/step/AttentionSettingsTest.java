@@ -22,7 +22,8 @@ class AttentionSettingsTest {
                         Runtime.getRuntime().availableProcessors(),
                         Optional.empty(),
                         Duration.ofSeconds(10),
-                        Optional.empty()),
+                        Optional.empty(),
+                        Speculation.DEFAULT),
                 AttentionSettings.defaults());
     }
 

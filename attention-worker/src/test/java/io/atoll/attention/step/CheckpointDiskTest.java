@@ -1,5 +1,6 @@
 package io.atoll.attention.step;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -17,6 +18,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -48,11 +50,29 @@ class CheckpointDiskTest {
 
     private static TestWorker worker(
             int checkpoints, KvFormat format, Optional<CheckpointDisk> disk) {
+        return worker(TestWorker.settings(128, 3, checkpoints, 256, 1024, format, disk));
+    }
+
+    private static TestWorker worker(AttentionSettings settings) {
         return new TestWorker(
-                KernelLibrary.select(Optional.empty()),
-                1,
-                TestWorker.settings(128, 3, checkpoints, 256, 1024, format, disk),
-                DemoModel.experts());
+                KernelLibrary.select(Optional.empty()), 1, settings, DemoModel.experts());
+    }
+
+    /// One that guesses with the model's prediction module.
+    private static TestWorker predicting(int checkpoints, Optional<CheckpointDisk> disk) {
+        return worker(
+                new AttentionSettings(
+                        128,
+                        3,
+                        checkpoints,
+                        256,
+                        1024,
+                        KvFormat.F32,
+                        1,
+                        Optional.empty(),
+                        Duration.ofSeconds(10),
+                        disk,
+                        Speculation.DEFAULT));
     }
 
     private TestWorker worker() {
@@ -174,6 +194,27 @@ class CheckpointDiskTest {
         try (TestWorker test = worker()) {
             assertEquals(CHECKPOINT, opened(test, 9, first));
             assertEquals(undisturbed(first), run(test, 9, first, CHECKPOINT));
+        }
+    }
+
+    @Test
+    void whatThePredictionModuleHasSeenComesFromDiskToo() throws Exception {
+        int[] first = prompt(0);
+        int[] guessed;
+        try (TestWorker test = predicting(0, Optional.empty())) {
+            assertEquals(0, opened(test, 9, first));
+            run(test, 9, first, 0);
+            guessed = test.worker.guess(9, first[0], 3, TestWorker.TIMEOUT);
+        }
+        Optional<CheckpointDisk> disk = Optional.of(new CheckpointDisk(directory, MUCH, ""));
+        try (TestWorker test = predicting(2, disk)) {
+            fill(test, 6);
+            assertEquals(CHECKPOINT, opened(test, 9, first));
+            assertEquals(undisturbed(first), run(test, 9, first, CHECKPOINT));
+            assertArrayEquals(guessed, test.worker.guess(9, first[0], 3, TestWorker.TIMEOUT));
+        }
+        try (TestWorker test = worker()) { // has no room for the module's part
+            assertEquals(0, opened(test, 9, first));
         }
     }
 

@@ -51,6 +51,9 @@ class ClusterFileTest {
                   failure-deadline: 2s
                   reconnect-grace: 3s
                   checkpoint-directory-bytes: 68719476736
+                  speculation:
+                    drafter: mtp
+                    max-drafts: 4
                 expert-workers: []
                 """,
                 ClusterFile.defaults().toYaml());

@@ -59,7 +59,7 @@ final class SchedulerTest {
         next(new Event.Loading(1));
         StepPlan plan = plan(next(new Event.Opened(2, 0)));
         assertEquals(1, plan.sequences().size());
-        plan = plan(next(new Event.StepCompleted(Map.of(2L, 5)), new Event.Opened(1, 15)));
+        plan = plan(next(Event.StepCompleted.of(Map.of(2L, 5)), new Event.Opened(1, 15)));
         assertRows(plan.sequences().get(0), 3, 1, true);
         assertRows(plan.sequences().get(1), 15, 5, true);
     }
