@@ -132,13 +132,13 @@ final class GatedDeltaNet implements Mixer {
         int valueDim = config.linearValueHeadDim();
         int valueHeads = config.valueHeadsPerKeyHead();
         long headBytes = (long) keyDim * valueDim * Float.BYTES;
-        long begin = headBegin * valueHeads * headBytes;
+        long begin = (long) headBegin * valueHeads * headBytes;
         MemorySegment.copy(
                 part.state().recurrent(linearLayer),
                 begin,
                 to.recurrent(),
                 begin,
-                (headEnd - headBegin) * valueHeads * headBytes);
+                (long) (headEnd - headBegin) * valueHeads * headBytes);
         int keysAt = config.linearKeyDim();
         int valuesAt = 2 * config.linearKeyDim();
         int valueWidth = valueHeads * valueDim;

@@ -220,6 +220,13 @@ public final class LocalAttentionWorker implements AttentionWorker {
             count(0, state.position());
         }
 
+        /// The tokens seen so far and the next, then anything.
+        int[] with(int next) {
+            int[] longer = Arrays.copyOf(tokens, Math.max(tokens.length, state.position() + 1));
+            longer[state.position()] = next;
+            return longer;
+        }
+
         /// Notes that the rows went through every layer.
         void advance(int[] rows) {
             int position = state.position();
@@ -389,12 +396,16 @@ public final class LocalAttentionWorker implements AttentionWorker {
     /// What the drafter guesses after a token, for conformance.
     ///
     /// @param token the sequence's next
+    /// @throws IllegalArgumentException if there is no such sequence
     /// @throws IllegalStateException if an expert worker fails
     public int[] guess(long sequenceId, int token, int count, Duration timeout) {
         enter();
         try {
             Map<Long, int[]> drafts = new HashMap<>();
             Sequence sequence = sequences.get(sequenceId);
+            if (sequence == null) {
+                throw new IllegalArgumentException("no such sequence: " + sequenceId);
+            }
             SequenceRows rows =
                     new SequenceRows(
                             sequenceId,
@@ -592,8 +603,7 @@ public final class LocalAttentionWorker implements AttentionWorker {
                         new Drafter.Request(
                                 sequence.state,
                                 sequence.options,
-                                concatenate(
-                                        Arrays.copyOf(sequence.tokens, length - 1), rows.tokens()),
+                                sequence.with(rows.tokens()[0]),
                                 length,
                                 sequence.counts,
                                 wanted));

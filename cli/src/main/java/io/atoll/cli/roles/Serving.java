@@ -80,10 +80,12 @@ public final class Serving implements AutoCloseable {
 
     /// Everything in this process, on a free port of the loopback interface, with every default.
     public static Serving onLoopback(Path model) throws IOException {
-        return everything(
-                model,
-                ClusterFile.defaults().listeningOn(new HostPort("127.0.0.1", 0)),
-                Optional.empty());
+        return onLoopback(model, ClusterFile.defaults());
+    }
+
+    /// Everything in this process, on a free port of the loopback interface, with the file's settings.
+    public static Serving onLoopback(Path model, ClusterFile file) throws IOException {
+        return everything(model, file.listeningOn(new HostPort("127.0.0.1", 0)), Optional.empty());
     }
 
     private AttentionWorker attentionWorker(
