@@ -378,7 +378,7 @@ public record ClusterFile(
         static final SpeculationSection DEFAULTS = new SpeculationSection(null, null);
 
         public SpeculationSection {
-            drafter = drafter == null ? "mtp" : drafter;
+            drafter = drafter == null ? "off" : drafter;
             if (!DRAFTERS.contains(drafter)) {
                 throw new IllegalArgumentException(
                         "drafter must be one of " + DRAFTERS + ": " + drafter);

@@ -52,7 +52,7 @@ class ClusterFileTest {
                   reconnect-grace: 3s
                   checkpoint-directory-bytes: 68719476736
                   speculation:
-                    drafter: mtp
+                    drafter: off
                     max-drafts: 4
                 expert-workers: []
                 """,
