@@ -18,12 +18,10 @@ final class ProvisionalRows {
     private final int maxRows;
     private final long recurrentBytes;
     private final long convBytes;
-    private final MemorySegment
-            scratch; // [maxRows, recurrent and conv]: a part begins at its journal row
+    private final MemorySegment scratch; // [maxRows, state]: a part begins at its journal row
     private final MemorySegment journal; // [linearLayers][u | decay | beta], each [maxRows, width]
 
     /// @param maxRows most provisional rows of a step; 0 if there are never any
-    /// @param maxParts most sequences that have some
     ProvisionalRows(TextConfig config, int maxRows, int linearLayers, Arena arena) {
         this.config = config;
         this.maxRows = maxRows;

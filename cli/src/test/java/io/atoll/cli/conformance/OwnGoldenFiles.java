@@ -114,6 +114,9 @@ final class OwnGoldenFiles {
             throws IOException {
         SafetensorsWriter writer = new SafetensorsWriter();
         for (String name : recording.names()) {
+            if (name.startsWith("mtp_")) {
+                continue; // a row less than the prompt has; not among these golden files
+            }
             if (name.endsWith("topk_ids")) {
                 int[] ids = recording.ints(name).orElseThrow();
                 addInts(writer, name, ids, rows, config.expertsPerToken());
