@@ -52,7 +52,7 @@ class ClusterFileTest {
                   reconnect-grace: 3s
                   checkpoint-directory-bytes: 68719476736
                   speculation:
-                    drafter: off
+                    drafter: "off"
                     max-drafts: 4
                 expert-workers: []
                 """,
