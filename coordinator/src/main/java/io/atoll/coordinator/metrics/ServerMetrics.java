@@ -1,5 +1,6 @@
 package io.atoll.coordinator.metrics;
 
+import io.atoll.attention.step.Speculation;
 import io.atoll.coordinator.engine.Engine;
 import io.atoll.coordinator.engine.EngineObserver;
 import io.atoll.coordinator.sequence.GenerationEvent;
@@ -114,6 +115,14 @@ public final class ServerMetrics implements EngineObserver {
                     "position");
     private final Counter failedSteps =
             counter("atoll_steps_failed_total", "Steps that did not complete.");
+
+    /// Every position is there from the start, so that a rate can be taken of it.
+    public ServerMetrics() {
+        for (int position = 1; position <= Speculation.MOST_DRAFTS; position++) {
+            drafted.initLabelValues(String.valueOf(position));
+            accepted.initLabelValues(String.valueOf(position));
+        }
+    }
 
     /// A request was refused before it became one.
     public void refused(ErrorCode code) {
