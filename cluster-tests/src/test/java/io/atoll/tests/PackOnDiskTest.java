@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.atoll.cli.roles.ExpertRows;
 import io.atoll.cluster.placement.ExpertShard;
+import io.atoll.expert.DeviceChoice;
 import io.atoll.expert.ExpertWorker;
 import io.atoll.expert.ExpertWorkerSettings;
 import io.atoll.kernels.ComputePool;
@@ -125,6 +126,12 @@ class PackOnDiskTest {
     private static ExpertWorker open(Path packed, String shard) {
         return ExpertWorker.open(
                 ExpertWorkerSettings.of(
-                        "w", "test", packed, ExpertShard.parse(shard, 8, 32), "127.0.0.1", 0));
+                                "w",
+                                "test",
+                                packed,
+                                ExpertShard.parse(shard, 8, 32),
+                                "127.0.0.1",
+                                0)
+                        .on(DeviceChoice.CPU));
     }
 }
