@@ -16,7 +16,7 @@ import java.util.stream.IntStream;
 /// its cost so that each spends the same time on it. A node's load is the sum of those times, and of what experts that fire
 /// together add when they share a node. The layer ends with its most loaded node, so that load is what goes down.
 final class LayerPlanner {
-    /// Experts of the most loaded node that are tried, hottest first; colder ones gain less than these.
+    /// Experts of the most loaded node that are tried: those that cost it most.
     private static final int TRIED = 8;
 
     /// Ends the improvement of a layer, if nothing else does.
@@ -239,18 +239,25 @@ final class LayerPlanner {
         for (int node = 1; node < nodes.size(); node++) {
             from = load[node] > load[from] ? node : from;
         }
+        int busiest = from;
         List<Change> changes = new ArrayList<>();
-        int tried = 0;
-        for (int expert : hottestFirst) {
-            if (holds[from][expert] && tried++ < TRIED) {
-                for (int to = 0; to < nodes.size(); to++) {
-                    if (!holds[to][expert]) {
-                        addChanges(changes, from, expert, to);
-                    }
-                }
+        IntStream.range(0, experts)
+                .filter(expert -> holds[busiest][expert])
+                .boxed()
+                .sorted(
+                        Comparator.comparingDouble(
+                                expert -> -(share(expert) + company(busiest, expert))))
+                .limit(TRIED)
+                .forEach(expert -> addChanges(changes, busiest, expert));
+        return changes;
+    }
+
+    private void addChanges(List<Change> changes, int from, int expert) {
+        for (int to = 0; to < nodes.size(); to++) {
+            if (!holds[to][expert]) {
+                addChanges(changes, from, expert, to);
             }
         }
-        return changes;
     }
 
     private void addChanges(List<Change> changes, int from, int expert, int to) {
@@ -337,11 +344,17 @@ final class LayerPlanner {
         return together * readSeconds[node];
     }
 
-    /// Names, the preferred first: first places are dealt out as copies are, so that they alone balance the layer.
+    /// Names, the preferred first: first places are dealt out so that they alone balance the layer, to experts without a choice
+    /// before the others.
     private List<List<String>> holders() {
         double[] first = new double[nodes.size()];
         List<List<String>> names = new ArrayList<>(Collections.nCopies(experts, List.of()));
-        for (int expert : hottestFirst) {
+        List<Integer> leastChoiceFirst =
+                Arrays.stream(hottestFirst)
+                        .boxed()
+                        .sorted(Comparator.comparingInt(expert -> copies[expert]))
+                        .toList();
+        for (int expert : leastChoiceFirst) {
             List<Integer> order = new ArrayList<>();
             for (int node = 0; node < nodes.size(); node++) {
                 if (holds[node][expert]) {
