@@ -17,7 +17,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class PlacementPlannerTest {
-    private static final long SEED = Long.getLong("seed", System.nanoTime());
+    private static final long SEED = Long.getLong("seed", 1000);
     private static final int TRIALS = 60;
     private static final int EXPERTS = 32;
     private static final int LAYERS = 5;
