@@ -4,7 +4,6 @@ import io.atoll.attention.forward.StageTimes.Stage;
 import io.atoll.attention.moe.RoutedExperts;
 import io.atoll.attention.state.SequenceStates;
 import io.atoll.kernels.Kernels;
-import io.atoll.model.config.LayerType;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
 import io.atoll.model.weights.TextWeights;
@@ -75,8 +74,7 @@ public final class Forward implements AutoCloseable {
             schedule = new AttentionSchedule(config, compute.pool().threads(), parts);
             rotary = new RotaryTable(config.rope(), config.rotaryDim(), maxRows, arena);
             embedding = new Embedding(weights.embedding());
-            provisional =
-                    new ProvisionalRows(config, maxProvisionalRows, linearLayers(config), arena);
+            provisional = new ProvisionalRows(states.shape(), maxProvisionalRows, arena);
             layers = new ArrayList<>();
             int fullLayer = 0;
             int linearLayer = 0;
@@ -114,13 +112,6 @@ public final class Forward implements AutoCloseable {
             arena.close();
             throw e;
         }
-    }
-
-    private static int linearLayers(TextConfig config) {
-        return (int)
-                config.layers().stream()
-                        .filter(layer -> layer == LayerType.LINEAR_ATTENTION)
-                        .count();
     }
 
     private GatedAttention attention(

@@ -1,6 +1,7 @@
 package io.atoll.attention.forward;
 
 import io.atoll.attention.state.LazyMemory;
+import io.atoll.attention.state.StateShape;
 import io.atoll.model.config.TextConfig;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -15,22 +16,22 @@ import java.util.List;
 /// same kernels, so the states are the same bits as if the others had never been there.
 final class ProvisionalRows {
     private final TextConfig config;
+    private final StateShape shape;
     private final int maxRows;
-    private final long recurrentBytes;
-    private final long convBytes;
     private final MemorySegment scratch; // [maxRows, state]: a part begins at its journal row
     private final MemorySegment journal; // [linearLayers][u | decay | beta], each [maxRows, width]
 
     /// @param maxRows most provisional rows of a step; 0 if there are never any
-    ProvisionalRows(TextConfig config, int maxRows, int linearLayers, Arena arena) {
-        this.config = config;
+    ProvisionalRows(StateShape shape, int maxRows, Arena arena) {
+        this.config = shape.config();
+        this.shape = shape;
         this.maxRows = maxRows;
-        recurrentBytes = (long) config.linearValueDim() * config.linearKeyHeadDim() * Float.BYTES;
-        convBytes = (long) (config.convKernel() - 1) * config.convDim() * Float.BYTES;
-        scratch =
-                LazyMemory.allocate(
-                        maxRows * (recurrentBytes + convBytes), "states of drafts", arena);
-        journal = LazyMemory.allocate(linearLayers * layerBytes(), "rows of drafts", arena);
+        scratch = LazyMemory.allocate(maxRows * stateBytes(), "states of drafts", arena);
+        journal = LazyMemory.allocate(shape.linearLayers() * layerBytes(), "rows of drafts", arena);
+    }
+
+    private long stateBytes() {
+        return shape.recurrentBytes() + shape.convBytes();
     }
 
     private long layerBytes() {
@@ -39,13 +40,13 @@ final class ProvisionalRows {
 
     /// Room for a layer's recurrent state.
     MemorySegment scratchRecurrent(StepBatch.Part part) {
-        return scratch.asSlice(part.journalRow() * (recurrentBytes + convBytes), recurrentBytes);
+        return scratch.asSlice(part.journalRow() * stateBytes(), shape.recurrentBytes());
     }
 
     /// Room for a layer's convolution state.
     MemorySegment scratchConv(StepBatch.Part part) {
         return scratch.asSlice(
-                part.journalRow() * (recurrentBytes + convBytes) + recurrentBytes, convBytes);
+                part.journalRow() * stateBytes() + shape.recurrentBytes(), shape.convBytes());
     }
 
     /// Keeps what a part's rows brought to the rule.

@@ -463,6 +463,11 @@ public final class SequenceStates implements AutoCloseable {
         return checkpointEvictions;
     }
 
+    /// Sizes of what is kept of a sequence.
+    public StateShape shape() {
+        return shape;
+    }
+
     /// How keys and values lie in their blocks.
     public KvLayout layout() {
         return layout;

@@ -7,7 +7,7 @@ import io.atoll.model.config.TextConfig;
 ///
 /// @param config the model
 /// @param predicts whether its multi-token prediction module runs too
-record StateShape(TextConfig config, boolean predicts) {
+public record StateShape(TextConfig config, boolean predicts) {
     /// Layers with keys and values.
     int fullLayers() {
         return (int)
@@ -15,17 +15,17 @@ record StateShape(TextConfig config, boolean predicts) {
     }
 
     /// Layers with a recurrent and a convolution state.
-    int linearLayers() {
+    public int linearLayers() {
         return config.layerCount() - fullLayers();
     }
 
     /// Bytes of one layer's recurrent state `[valueHeads, keyDim, valueDim]`.
-    long recurrentBytes() {
+    public long recurrentBytes() {
         return (long) config.linearValueDim() * config.linearKeyHeadDim() * Float.BYTES;
     }
 
     /// Bytes of one layer's convolution state `[width - 1, channels]`.
-    long convBytes() {
+    public long convBytes() {
         return (long) (config.convKernel() - 1) * config.convDim() * Float.BYTES;
     }
 
