@@ -2,7 +2,6 @@ package io.atoll.cli.bench;
 
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
-import io.atoll.cluster.config.ClusterFile.SpeculationSection;
 import io.atoll.cluster.config.ConfigFileException;
 import io.atoll.model.ModelDirectory;
 import java.nio.file.Files;
@@ -192,29 +191,12 @@ public final class BenchRunCommand implements Callable<Integer> {
         }
         AttentionSection attention = file.attentionWorker();
         int count = threads.map(n -> inRange("--threads", n, 1, 1024)).orElse(attention.threads());
-        return new ClusterFile(
-                file.clusterId(),
-                file.model(),
-                file.kernels(),
-                file.expertFormat(),
-                file.packCache(),
-                file.packCacheBytes(),
-                file.coordinator(),
-                new AttentionSection(
-                        attention.listen(),
+        return file.with(
+                attention.bare(
                         count,
                         attention.maxSequences(),
                         attention.maxSequenceTokens(),
-                        0,
-                        attention.kvTokens(),
-                        attention.kvFormat(),
-                        attention.combineDeadline(),
-                        attention.failureDeadline(),
-                        attention.reconnectGrace(),
-                        Optional.empty(),
-                        null,
-                        new SpeculationSection("off", null)), // single steps are measured
-                file.expertWorkers());
+                        attention.kvTokens()));
     }
 
     private int inRange(String option, int value, int min, int max) {

@@ -13,7 +13,6 @@ import io.atoll.cli.roles.AttentionParts;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
 import io.atoll.cluster.config.ClusterFile.ExpertWorkerSection;
-import io.atoll.cluster.config.ClusterFile.SpeculationSection;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
@@ -222,29 +221,7 @@ final class Measurement {
             positions = Math.max(positions, (long) one.batch * (length + blocks));
         }
         AttentionSection attention = file.attentionWorker();
-        return new ClusterFile(
-                file.clusterId(),
-                file.model(),
-                file.kernels(),
-                file.expertFormat(),
-                file.packCache(),
-                file.packCacheBytes(),
-                file.coordinator(),
-                new AttentionSection(
-                        attention.listen(),
-                        threads,
-                        sequences,
-                        longest,
-                        0,
-                        Math.toIntExact(positions),
-                        attention.kvFormat(),
-                        attention.combineDeadline(),
-                        attention.failureDeadline(),
-                        attention.reconnectGrace(),
-                        Optional.empty(),
-                        null,
-                        new SpeculationSection("off", null)), // single steps are measured
-                file.expertWorkers());
+        return file.with(attention.bare(threads, sequences, longest, Math.toIntExact(positions)));
     }
 
     private static void awaitExperts(LocalAttentionWorker worker)

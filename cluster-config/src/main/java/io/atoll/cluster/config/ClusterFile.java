@@ -126,6 +126,20 @@ public record ClusterFile(
                 expertWorkers);
     }
 
+    /// The same cluster with another attention section.
+    public ClusterFile with(AttentionSection attention) {
+        return new ClusterFile(
+                clusterId,
+                model,
+                kernels,
+                expertFormat,
+                packCache,
+                packCacheBytes,
+                coordinator,
+                attention,
+                expertWorkers);
+    }
+
     /// The worker with this name.
     ///
     /// @throws IllegalArgumentException naming those there are
@@ -364,6 +378,24 @@ public record ClusterFile(
                         "checkpoint-directory-bytes must be positive: " + checkpointDirectoryBytes);
             }
             speculation = speculation == null ? SpeculationSection.DEFAULTS : speculation;
+        }
+
+        /// The same for measuring single steps: without checkpoints and guesses.
+        public AttentionSection bare(int ofThreads, int sequences, int longest, int positions) {
+            return new AttentionSection(
+                    listen,
+                    ofThreads,
+                    sequences,
+                    longest,
+                    0,
+                    positions,
+                    kvFormat,
+                    combineDeadline,
+                    failureDeadline,
+                    reconnectGrace,
+                    Optional.empty(),
+                    null,
+                    new SpeculationSection("off", null));
         }
     }
 
