@@ -10,9 +10,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.atoll.cli.client.ApiClient;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.process.LocalCluster;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -151,21 +148,8 @@ class KilledWorkerTest {
                 } else {
                     replicated.restartWorker(worker, twoThirds.get(worker));
                 }
-                awaitLiveWorkers(replicated, 3);
+                replicated.awaitAllWorkers(Duration.ofSeconds(30));
             }
-        }
-    }
-
-    /// Serving needs one holder of each expert; a next fault needs them all.
-    private static void awaitLiveWorkers(LocalCluster of, int count) throws Exception {
-        HttpRequest workers = HttpRequest.newBuilder(of.url().resolve("/cluster/workers")).build();
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
-        try (HttpClient http = HttpClient.newHttpClient()) {
-            String seen;
-            do {
-                seen = http.send(workers, HttpResponse.BodyHandlers.ofString()).body();
-                assertTrue(System.nanoTime() < deadline, seen);
-            } while (seen.split("\"live\":true", -1).length <= count);
         }
     }
 

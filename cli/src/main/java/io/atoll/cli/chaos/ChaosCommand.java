@@ -1,6 +1,5 @@
 package io.atoll.cli.chaos;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.atoll.cli.AtollHome;
 import io.atoll.cli.client.ApiClient;
 import io.atoll.cli.process.LocalCluster;
@@ -18,7 +17,6 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.StreamSupport;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -127,7 +125,7 @@ public final class ChaosCommand implements Callable<Integer> {
                     seed);
             load.start();
             TimeUnit.NANOSECONDS.sleep(WARM_UP.toNanos());
-            harm(cluster, client, load, shards);
+            harm(cluster, load, shards);
             boolean ended = load.finish(PATIENCE);
             done = true;
             StreamLoad.Totals totals = load.totals();
@@ -167,36 +165,32 @@ public final class ChaosCommand implements Callable<Integer> {
                 "0-" + (first - 1) + "," + second + "-" + (experts - 1));
     }
 
-    private void harm(LocalCluster cluster, ApiClient client, StreamLoad load, List<String> shards)
+    private void harm(LocalCluster cluster, StreamLoad load, List<String> shards)
             throws IOException, InterruptedException {
         Random random = new Random(seed);
         if (once) {
             for (Fault fault : FAULTS) {
-                strike(fault, random.nextInt(WORKERS), cluster, client, load, shards);
+                strike(fault, random.nextInt(WORKERS), cluster, load, shards);
             }
             return;
         }
         long end = System.nanoTime() + (long) (minutes * 60e9);
         while (System.nanoTime() - end < 0) {
             Fault drawn = FAULTS.get(random.nextInt(FAULTS.size()));
-            strike(only.orElse(drawn), random.nextInt(WORKERS), cluster, client, load, shards);
+            strike(only.orElse(drawn), random.nextInt(WORKERS), cluster, load, shards);
             TimeUnit.MILLISECONDS.sleep(300 + random.nextInt(700));
         }
     }
 
     private void strike(
-            Fault fault,
-            int worker,
-            LocalCluster cluster,
-            ApiClient client,
-            StreamLoad load,
-            List<String> shards)
+            Fault fault, int worker, LocalCluster cluster, StreamLoad load, List<String> shards)
             throws IOException, InterruptedException {
         load.resetGaps();
         fault.begin(cluster, worker);
         TimeUnit.NANOSECONDS.sleep(fault.lasts().toNanos());
         fault.end(cluster, worker, shards.get(worker));
-        awaitAll(client);
+        // The next fault needs every worker: two at once may take both copies of an expert.
+        cluster.awaitAllWorkers(PATIENCE);
         long gap = load.longestGap().toMillis();
         gapsMillis.computeIfAbsent(fault, _ -> new ArrayList<>()).add(gap);
         System.out.printf(
@@ -206,24 +200,6 @@ public final class ChaosCommand implements Callable<Integer> {
                 fault.label(),
                 worker + 1,
                 gap);
-    }
-
-    /// The next fault needs every worker: two at once may take both copies of an expert.
-    private static void awaitAll(ApiClient client) throws IOException, InterruptedException {
-        long end = System.nanoTime() + PATIENCE.toNanos();
-        while (liveWorkers(client) < WORKERS) {
-            if (System.nanoTime() - end > 0) {
-                throw new IOException("a worker is not back after " + PATIENCE.toSeconds() + " s");
-            }
-            TimeUnit.MILLISECONDS.sleep(20);
-        }
-    }
-
-    private static long liveWorkers(ApiClient client) throws IOException, InterruptedException {
-        JsonNode workers = client.get("cluster/workers").path("workers");
-        return StreamSupport.stream(workers.spliterator(), false)
-                .filter(worker -> worker.path("live").asBoolean())
-                .count();
     }
 
     private void report(StreamLoad.Totals totals) {

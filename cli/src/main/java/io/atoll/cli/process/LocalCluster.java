@@ -1,5 +1,6 @@
 package io.atoll.cli.process;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.atoll.cli.client.ApiClient;
 import io.atoll.cluster.config.HostPort;
 import java.io.IOException;
@@ -11,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.StreamSupport;
 
 /// One coordinator and some expert workers as processes on this machine. Logs and the cluster file are in its directory.
 public final class LocalCluster implements AutoCloseable {
@@ -170,6 +172,27 @@ public final class LocalCluster implements AutoCloseable {
                 reason = client.notReady();
             }
         }
+    }
+
+    /// Waits until the coordinator reaches every worker: serving needs one holder of each expert only.
+    public void awaitAllWorkers(Duration timeout) throws IOException, InterruptedException {
+        long deadline = System.nanoTime() + timeout.toNanos();
+        try (ApiClient client = new ApiClient(url)) {
+            while (liveWorkers(client) < workerAddresses.size()) {
+                if (System.nanoTime() - deadline > 0) {
+                    throw new IOException(
+                            "a worker is not back after " + timeout.toSeconds() + " s");
+                }
+                TimeUnit.MILLISECONDS.sleep(20);
+            }
+        }
+    }
+
+    private static long liveWorkers(ApiClient client) throws IOException, InterruptedException {
+        JsonNode workers = client.get("cluster/workers").path("workers");
+        return StreamSupport.stream(workers.spliterator(), false)
+                .filter(worker -> worker.path("live").asBoolean())
+                .count();
     }
 
     /// Kills one worker, as `kill -9` does.
