@@ -23,6 +23,24 @@ public final class ExpertHeat {
         return new ExpertHeat(chosen, new float[0][][]);
     }
 
+    /// From what was counted. Every expert counts as chosen once more than it was, so that few rows say little.
+    ///
+    /// @param rows `[layers][experts]`, rows that chose the expert
+    /// @param expertsPerToken that each row chose
+    public static ExpertHeat counted(long[][] rows, int expertsPerToken) {
+        double[][] chosen = new double[rows.length][];
+        for (int layer = 0; layer < rows.length; layer++) {
+            int experts = rows[layer].length;
+            double choices = (double) Arrays.stream(rows[layer]).sum() + experts;
+            chosen[layer] = new double[experts];
+            for (int expert = 0; expert < experts; expert++) {
+                double share = (rows[layer][expert] + 1) / choices;
+                chosen[layer][expert] = Math.min(1, share * expertsPerToken);
+            }
+        }
+        return new ExpertHeat(chosen, new float[0][][]);
+    }
+
     /// From probabilities.
     ///
     /// @param chosen `[layers][experts]`, each in 0 to 1; copied

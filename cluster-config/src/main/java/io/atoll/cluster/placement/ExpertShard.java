@@ -9,8 +9,10 @@ import java.util.TreeMap;
 /// A set of (layer, expert) pairs: what one worker holds. Immutable.
 ///
 /// Written as `experts`, for all layers, or as `layers:experts` terms separated by `;`, where both sides are ranges: `0-15`,
-/// `0-3:0-15;4-7:8-31`, `*:0-7,12`. `*` is all.
+/// `0-3:0-15;4-7:8-31`, `*:0-7,12`. `*` is all; the empty set is `none`.
 public final class ExpertShard {
+    private static final String NONE = "none";
+
     private final int layers;
     private final int experts;
     private final BitSet held; // layer * experts + expert
@@ -19,6 +21,11 @@ public final class ExpertShard {
         this.layers = layers;
         this.experts = experts;
         this.held = held;
+    }
+
+    /// No expert.
+    public static ExpertShard none(int layers, int experts) {
+        return new ExpertShard(layers, experts, new BitSet());
     }
 
     /// Every expert of every layer.
@@ -47,6 +54,9 @@ public final class ExpertShard {
     ///
     /// @throws IllegalArgumentException naming the term that is not a range, or is out of range
     public static ExpertShard parse(String text, int layers, int experts) {
+        if (text.strip().equals(NONE)) {
+            return none(layers, experts);
+        }
         BitSet held = new BitSet();
         for (String term : text.split(";", -1)) {
             int colon = term.indexOf(':');
@@ -133,6 +143,36 @@ public final class ExpertShard {
                 && held.get(layer * experts + expert);
     }
 
+    /// What either shard holds.
+    public ExpertShard plus(ExpertShard other) {
+        BitSet both = copyFor(other);
+        both.or(other.held);
+        return new ExpertShard(layers, experts, both);
+    }
+
+    /// What this shard holds and the other does not.
+    public ExpertShard without(ExpertShard other) {
+        BitSet rest = copyFor(other);
+        rest.andNot(other.held);
+        return new ExpertShard(layers, experts, rest);
+    }
+
+    /// What both shards hold.
+    public ExpertShard and(ExpertShard other) {
+        BitSet common = copyFor(other);
+        common.and(other.held);
+        return new ExpertShard(layers, experts, common);
+    }
+
+    private BitSet copyFor(ExpertShard other) {
+        if (layers != other.layers || experts != other.experts) {
+            throw new IllegalArgumentException(
+                    "a shard of %d layers of %d experts and one of %d of %d"
+                            .formatted(layers, experts, other.layers, other.experts));
+        }
+        return (BitSet) held.clone();
+    }
+
     /// Pairs held.
     public int size() {
         return held.cardinality();
@@ -179,6 +219,9 @@ public final class ExpertShard {
     /// The short form that [#parse] reads.
     @Override
     public String toString() {
+        if (isEmpty()) {
+            return NONE;
+        }
         Map<Integer, String> byLayer = new TreeMap<>();
         for (LayerRange range : ranges()) {
             String run =

@@ -30,6 +30,13 @@ public record ExpertSizes(int experts, List<Long> expertBytes) {
         return expertBytes.size();
     }
 
+    /// Of the experts of a shard.
+    public long bytes(ExpertShard shard) {
+        return shard.ranges().stream()
+                .mapToLong(run -> (run.last() - run.first() + 1L) * expertBytes.get(run.layer()))
+                .sum();
+    }
+
     /// One copy of every expert.
     public long totalBytes() {
         long layer = expertBytes.stream().mapToLong(Long::longValue).reduce(0, Math::addExact);

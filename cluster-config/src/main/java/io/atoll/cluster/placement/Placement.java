@@ -70,12 +70,7 @@ public final class Placement {
 
     /// Bytes of experts on a node.
     public long bytes(String node, ExpertSizes sizes) {
-        return shard(node).ranges().stream()
-                .mapToLong(
-                        run ->
-                                (run.last() - run.first() + 1L)
-                                        * sizes.expertBytes().get(run.layer()))
-                .sum();
+        return sizes.bytes(shard(node));
     }
 
     /// Copies that are here and were not in `before`: what has to travel. A change of order moves nothing.
