@@ -53,10 +53,11 @@ class PackedGgufTest {
                         ResidentExperts.load(
                                 model.textWeights(), shard, Optional.empty(), new ComputePool(1))) {
             assertTrue(experts.takesQuantizedRows());
-            assertEquals(Set.of(WeightFormat.Q4_K, WeightFormat.Q8_0), experts.formats());
+            assertEquals(
+                    Set.of(WeightFormat.Q4_K, WeightFormat.Q8_0), experts.contents().formats());
             long one = PackedMatrix.bytes(WeightFormat.Q4_K, 64, 256);
             long two = PackedMatrix.bytes(WeightFormat.Q8_0, 256, 32);
-            assertEquals(3 * (one + two), experts.bytes());
+            assertEquals(3 * (one + two), experts.contents().bytes());
         }
     }
 

@@ -65,8 +65,8 @@ class PackedReleaseTest {
             WeightFormat narrow =
                     format == WeightFormat.INT4_32_BF16 ? WeightFormat.INT4_ROW : format;
             Set<WeightFormat> expected = format == narrow ? Set.of(format) : Set.of(format, narrow);
-            assertEquals(expected, experts.formats());
-            double packed = experts.bytes() * 8.0 / (3 * 3 * 256 * 32);
+            assertEquals(expected, experts.contents().formats());
+            double packed = experts.contents().bytes() * 8.0 / (3 * 3 * 256 * 32);
             assertTrue(packed < bits * 1.13, "bits a weight: " + packed); // 32 columns, f32 scales
         }
     }

@@ -1,32 +1,33 @@
 package io.atoll.expert;
 
-import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.batch.BatchLoop;
 import io.atoll.expert.batch.CudaExpertEngine;
 import io.atoll.expert.batch.DispatchQueue;
 import io.atoll.expert.batch.ExpertCompute;
 import io.atoll.expert.batch.ExpertEngine;
+import io.atoll.expert.batch.RouteCounts;
+import io.atoll.expert.service.ExpertChanges;
+import io.atoll.expert.service.ExpertControlService;
 import io.atoll.expert.service.ExpertService;
 import io.atoll.expert.service.WorkerIdentity;
 import io.atoll.expert.store.ExpertStore;
-import io.atoll.expert.store.PackedExpert;
-import io.atoll.expert.store.ResidentExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.KernelUnavailableException;
 import io.atoll.kernels.Kernels;
 import io.atoll.kernels.cuda.Cuda;
 import io.atoll.kernels.cuda.CudaException;
-import io.atoll.model.ModelDirectory;
 import io.atoll.proto.wire.DataPlane;
 import io.atoll.proto.wire.RowFormat;
 import io.grpc.Server;
+import io.grpc.ServerBuilder;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.netty.channel.EventLoopGroup;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,107 +48,65 @@ public final class ExpertWorker implements AutoCloseable {
     private final DispatchQueue queue;
     private final BatchLoop batchLoop;
     private final ExpertService service;
+    private final Optional<ExpertControlService> control;
     private final HealthStatusManager health = new HealthStatusManager();
     private final EventLoopGroup loops;
     private final Server server;
+    private final Optional<LoadedModel> model;
     private boolean closed;
 
     /// Loads the experts of the settings' shard from the model.
     ///
     /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
     public static ExpertWorker open(ExpertWorkerSettings settings) {
-        ModelDirectory model = ModelDirectory.open(settings.modelPath());
-        try (ComputePool loaders = new ComputePool(settings.threads())) {
-            long begin = System.nanoTime();
-            ResidentExperts store =
-                    ResidentExperts.load(
-                            model.textWeights(),
-                            settings.shard(),
-                            settings.weightFormat(),
-                            loaders);
-            LOG.info(
-                    "{} holds {} experts ({}), {} MiB as {}, loaded in {} ms",
-                    settings.name(),
-                    settings.shard().size(),
-                    settings.shard(),
-                    store.bytes() >> 20,
-                    store.formats(),
-                    (System.nanoTime() - begin) / 1_000_000);
-            try {
-                String digest = model.modelDigest();
-                if (model.pack().isPresent()) {
-                    return over(settings, new LentExperts(store, model), digest);
-                }
-                model.close();
-                return over(settings, store, digest);
-            } catch (RuntimeException e) {
-                store.close();
-                throw e;
-            }
+        LoadedModel model = new LoadedModel(settings);
+        try {
+            return new ExpertWorker(
+                    settings,
+                    model.experts(),
+                    model.digest(),
+                    KernelLibrary.select(settings.kernels()),
+                    Optional.of(model));
         } catch (RuntimeException | Error e) {
             model.close();
             throw e;
         }
     }
 
-    /// Experts that lie in a mapped pack, which has to stay open as long as they are used.
-    private record LentExperts(ResidentExperts experts, ModelDirectory pack)
-            implements ExpertStore {
-        @Override
-        public ExpertShard shard() {
-            return experts.shard();
-        }
-
-        @Override
-        public int hidden() {
-            return experts.hidden();
-        }
-
-        @Override
-        public int intermediate() {
-            return experts.intermediate();
-        }
-
-        @Override
-        public boolean takesQuantizedRows() {
-            return experts.takesQuantizedRows();
-        }
-
-        @Override
-        public PackedExpert expert(int layer, int expert) {
-            return experts.expert(layer, expert);
-        }
-
-        @Override
-        public void close() {
-            experts.close();
-            pack.close();
-        }
-    }
-
-    /// A worker over experts that are loaded already; it owns them from here on.
+    /// A worker over experts that are loaded already, and stay those; it owns them from here on.
     public static ExpertWorker over(
             ExpertWorkerSettings settings, ExpertStore store, String modelDigest) {
         return new ExpertWorker(
-                settings, store, modelDigest, KernelLibrary.select(settings.kernels()));
+                settings,
+                store,
+                modelDigest,
+                KernelLibrary.select(settings.kernels()),
+                Optional.empty());
     }
 
     private ExpertWorker(
-            ExpertWorkerSettings settings, ExpertStore store, String modelDigest, Kernels kernels) {
+            ExpertWorkerSettings settings,
+            ExpertStore store,
+            String modelDigest,
+            Kernels kernels,
+            Optional<LoadedModel> model) {
         this.settings = settings;
         this.store = store;
+        this.model = model;
         computePool = new ComputePool(settings.threads());
         queue =
                 new DispatchQueue(
                         settings.maxQueueMessages(),
                         settings.maxQueueBytes(),
                         settings.spin().toNanos());
+        RouteCounts heat = new RouteCounts(store.shard().layers(), store.shard().experts());
         batchLoop =
                 new BatchLoop(
                         queue,
                         compute(settings, store, kernels, computePool),
-                        store.hidden(),
-                        settings.name() + "-compute");
+                        store,
+                        heat,
+                        settings.name());
         WorkerIdentity identity =
                 new WorkerIdentity(
                         settings.name(),
@@ -157,14 +116,32 @@ public final class ExpertWorker implements AutoCloseable {
                         store.takesQuantizedRows() ? RowFormat.Q8 : RowFormat.F32,
                         store.hidden(),
                         FRACTION_BITS,
-                        store.shard());
+                        store::shard);
         service = new ExpertService(identity, queue, kernels);
+        control =
+                model.map(
+                        loaded ->
+                                new ExpertControlService(
+                                        identity,
+                                        new ExpertControlService.Machine(
+                                                settings.threads(),
+                                                KernelLibrary.describe(
+                                                        kernels, settings.threads())),
+                                        new ExpertChanges(
+                                                loaded.experts(),
+                                                batchLoop,
+                                                loaded::source,
+                                                settings.memoryBytes()),
+                                        queue,
+                                        service,
+                                        heat));
         loops = DataPlane.eventLoops(1, settings.name() + "-net");
-        server =
+        ServerBuilder<?> builder =
                 DataPlane.server(new InetSocketAddress(settings.host(), settings.port()), loops)
                         .addService(service.definition())
-                        .addService(health.getHealthService())
-                        .build();
+                        .addService(health.getHealthService());
+        control.ifPresent(builder::addService);
+        server = builder.build();
     }
 
     /// What computes: on GPUs, as the settings say and the machine allows, or on the CPU. Their sums have the same bits, so the kernel
@@ -227,6 +204,7 @@ public final class ExpertWorker implements AutoCloseable {
             return;
         }
         closed = true;
+        control.ifPresent(ExpertControlService::close);
         health.setStatus(HealthStatusManager.SERVICE_NAME_ALL_SERVICES, ServingStatus.NOT_SERVING);
         batchLoop.stop(settings.grace());
         service.closeStreams();
@@ -244,6 +222,7 @@ public final class ExpertWorker implements AutoCloseable {
         loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly();
         computePool.close();
         store.close();
+        model.ifPresent(LoadedModel::close);
         LOG.info("{} stopped", settings.name());
         if (interrupted) {
             Thread.currentThread().interrupt();

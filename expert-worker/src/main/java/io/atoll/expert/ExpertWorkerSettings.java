@@ -1,7 +1,9 @@
 package io.atoll.expert;
 
+import com.sun.management.OperatingSystemMXBean;
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.kernels.WeightFormat;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -22,6 +24,8 @@ import java.util.Optional;
 /// @param spin how long the compute thread looks for work before it parks
 /// @param grace longest wait for queued work at a stop
 /// @param device what to compute on
+/// @param sourcePath the whole model, where experts come from that are to be held later: `modelPath` may be a pack of this shard only
+/// @param memoryBytes most that the experts that are held may take
 public record ExpertWorkerSettings(
         String name,
         String clusterId,
@@ -36,7 +40,9 @@ public record ExpertWorkerSettings(
         long maxQueueBytes,
         Duration spin,
         Duration grace,
-        DeviceChoice device) {
+        DeviceChoice device,
+        Path sourcePath,
+        long memoryBytes) {
     public static final int DEFAULT_QUEUE_MESSAGES = 1024;
     public static final long DEFAULT_QUEUE_BYTES = 256L << 20;
     public static final Duration DEFAULT_GRACE = Duration.ofSeconds(5);
@@ -55,6 +61,9 @@ public record ExpertWorkerSettings(
             throw new IllegalArgumentException(
                     "queue bounds must be positive: %d messages, %d bytes"
                             .formatted(maxQueueMessages, maxQueueBytes));
+        }
+        if (memoryBytes <= 0) {
+            throw new IllegalArgumentException("memoryBytes must be positive: " + memoryBytes);
         }
         if (spin.isNegative() || grace.isNegative()) {
             throw new IllegalArgumentException(
@@ -84,7 +93,9 @@ public record ExpertWorkerSettings(
                 DEFAULT_QUEUE_BYTES,
                 defaultSpin(),
                 DEFAULT_GRACE,
-                DeviceChoice.AUTO);
+                DeviceChoice.AUTO,
+                modelPath,
+                defaultMemoryBytes());
     }
 
     /// The same, on another device.
@@ -103,7 +114,16 @@ public record ExpertWorkerSettings(
                 maxQueueBytes,
                 spin,
                 grace,
-                other);
+                other,
+                sourcePath,
+                memoryBytes);
+    }
+
+    /// Four fifths of the machine's memory, or of its container's.
+    public static long defaultMemoryBytes() {
+        OperatingSystemMXBean machine =
+                ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
+        return machine.getTotalMemorySize() / 5 * 4;
     }
 
     /// Spinning helps only where the event loop and the compute threads do not need the core.

@@ -61,7 +61,9 @@ class ExpertWorkerTest {
                 1 << 20,
                 Duration.ZERO,
                 Duration.ofSeconds(10),
-                DeviceChoice.CPU);
+                DeviceChoice.CPU,
+                Path.of("none"),
+                1 << 30);
     }
 
     private static ExpertStore floatStore() {
@@ -92,7 +94,7 @@ class ExpertWorkerTest {
     static Stream<Difference> differences() {
         return Stream.of(
                 new Difference(
-                        "wire version: w1 has '1', attention-1 has '9'", h -> h.setWireVersion(9)),
+                        "wire version: w1 has '2', attention-1 has '9'", h -> h.setWireVersion(9)),
                 new Difference(
                         "cluster id: w1 has 'test', attention-1 has 'b'", h -> h.setClusterId("b")),
                 new Difference(

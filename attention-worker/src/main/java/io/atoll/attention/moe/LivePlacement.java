@@ -5,7 +5,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntConsumer;
 
-/// Who holds which expert at one moment, by the hellos of the live streams. Immutable; replaced when a stream comes or goes.
+/// Who holds which expert at one moment, by what workers said on their live streams. Immutable; replaced when a stream comes or
+/// goes, or a worker says that it holds other experts.
 ///
 /// Where several lanes hold an expert, one is preferred: neighbouring experts take turns among their holders, so that replicas share
 /// the work. A lane that holds an expert is preferred for the same ones as long as the same lanes are live.
@@ -14,17 +15,20 @@ final class LivePlacement {
     static final int NONE = -1;
 
     private final WorkerLane.Session[] sessions; // by lane, null where down
+    private final ExpertShard[] held; // by lane, null where down
     private final int[] preferred; // [layers * experts]: a lane that holds the expert, or NONE
     private final int experts;
 
     LivePlacement(List<WorkerLane> lanes, int layers, int experts) {
         this.experts = experts;
         sessions = new WorkerLane.Session[lanes.size()];
+        held = new ExpertShard[lanes.size()];
         preferred = new int[layers * experts];
         Arrays.fill(preferred, NONE);
         int[] holders = new int[layers * experts];
         for (int lane = 0; lane < sessions.length; lane++) {
             sessions[lane] = lanes.get(lane).live();
+            held[lane] = sessions[lane] == null ? null : sessions[lane].held();
             forEachHeld(lane, index -> holders[index]++);
         }
         int[] passedOver = new int[layers * experts];
@@ -41,10 +45,10 @@ final class LivePlacement {
     }
 
     private void forEachHeld(int lane, IntConsumer visitor) {
-        if (sessions[lane] == null) {
+        if (held[lane] == null) {
             return;
         }
-        for (ExpertShard.LayerRange range : sessions[lane].held().ranges()) {
+        for (ExpertShard.LayerRange range : held[lane].ranges()) {
             int base = range.layer() * experts;
             for (int expert = range.first(); expert <= range.last(); expert++) {
                 visitor.accept(base + expert);
@@ -60,7 +64,7 @@ final class LivePlacement {
     /// Whether the lane is live and holds the expert. A stream that has just ended may still be in a placement; it counts as
     /// down.
     boolean holds(int lane, int layer, int expert) {
-        return isUp(lane) && sessions[lane].held().holds(layer, expert);
+        return isUp(lane) && held[lane].holds(layer, expert);
     }
 
     /// Whether the lane's stream is there and has not ended.

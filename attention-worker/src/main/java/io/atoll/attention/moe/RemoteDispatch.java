@@ -74,6 +74,7 @@ final class RemoteDispatch implements RoutedExperts.Dispatch {
 
     /// One message under way.
     private static final class Part {
+        private LivePlacement placement; // that it was sent by
         private WorkerLane.Session session;
         private int firstRow;
         private int rowCount;
@@ -107,6 +108,7 @@ final class RemoteDispatch implements RoutedExperts.Dispatch {
             rowCount = 0;
             routeCount = 0;
             done = false;
+            placement = null;
             session = null;
             reply = null;
             if (replyMessage != null) {
@@ -269,6 +271,7 @@ final class RemoteDispatch implements RoutedExperts.Dispatch {
                     }
                     if (part == null) {
                         part = spareParts.isEmpty() ? new Part() : spareParts.removeLast();
+                        part.placement = placement;
                         part.session = placement.session(lane);
                     }
                     part.addRow(row);
@@ -487,7 +490,11 @@ final class RemoteDispatch implements RoutedExperts.Dispatch {
                 yield Optional.empty();
             }
             case EXPERT_NOT_HELD -> {
-                retryAt[lane] = NEVER;
+                // The worker says what it holds before it refuses: then there is a newer placement
+                // than the message was sent by.
+                if (part.placement == experts.placement()) {
+                    retryAt[lane] = NEVER;
+                }
                 takeBack(part);
                 yield Optional.empty();
             }

@@ -3,6 +3,7 @@ package io.atoll.attention.moe;
 import com.google.protobuf.InvalidProtocolBufferException;
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.cluster.placement.ExpertShard.LayerRange;
+import io.atoll.proto.ErrorCode;
 import io.atoll.proto.v1.ExpertRange;
 import io.atoll.proto.v1.HeldExperts;
 import io.atoll.proto.v1.Hello;
@@ -12,6 +13,7 @@ import io.atoll.proto.wire.DataPlane;
 import io.atoll.proto.wire.ExchangeDescriptor;
 import io.atoll.proto.wire.FlightMessage;
 import io.atoll.proto.wire.Handshake;
+import io.atoll.proto.wire.HeldUpdate;
 import io.atoll.proto.wire.MalformedMessageException;
 import io.atoll.proto.wire.SumReader;
 import io.atoll.proto.wire.WirePool;
@@ -48,7 +50,7 @@ final class WorkerLane {
 
     /// Who is told about streams and replies; called by event loops and the connecting thread.
     interface Listener {
-        /// A stream came up or went down.
+        /// A stream came up or went down, or its worker holds other experts.
         void laneChanged();
 
         /// A reply arrived; the listener owns the message.
@@ -74,6 +76,7 @@ final class WorkerLane {
     private volatile String trouble = "not connected yet"; // why the lane is down
 
     // Guarded by this.
+    private int wireVersion = Handshake.WIRE_VERSION; // to offer next
     private Session current; // live or connecting; null between attempts
     private int failures;
     private String loggedTrouble = "";
@@ -111,7 +114,6 @@ final class WorkerLane {
         this.listener = listener;
         this.hello =
                 Hello.newBuilder()
-                        .setWireVersion(Handshake.WIRE_VERSION)
                         .setClusterId(settings.clusterId())
                         .setModelDigest(model.digest())
                         .setPlacementEpoch(settings.placementEpoch())
@@ -166,7 +168,7 @@ final class WorkerLane {
                             .withOption(
                                     ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_TIMEOUT_MILLIS)
                             .build();
-            session = new Session(channel, arithmetic);
+            session = new Session(channel, arithmetic, wireVersion);
             current = session;
         }
         session.start();
@@ -194,6 +196,13 @@ final class WorkerLane {
             current = null;
             live = null;
             trouble = why;
+            if (why.contains(ErrorCode.HELLO_MISMATCH.name())) {
+                // A worker that has not been upgraded yet refuses every version but its own.
+                wireVersion =
+                        session.wireVersion == Handshake.WIRE_VERSION
+                                ? Handshake.OLDEST_WIRE_VERSION
+                                : Handshake.WIRE_VERSION;
+            }
             if (closed) {
                 return;
             }
@@ -248,22 +257,24 @@ final class WorkerLane {
     final class Session extends ClientCall.Listener<FlightMessage> {
         private final ManagedChannel channel;
         private final String arithmetic;
+        private final int wireVersion;
         private final ClientCall<FlightMessage, FlightMessage> call;
         private final SumReader reader = new SumReader(model.hidden());
         private final AtomicBoolean ended = new AtomicBoolean();
         private volatile Optional<ExpertShard> held = Optional.empty(); // empty until the hello
         private final VitalSigns vitalSigns;
 
-        private Session(ManagedChannel channel, String arithmetic) {
+        private Session(ManagedChannel channel, String arithmetic, int wireVersion) {
             this.channel = channel;
             this.arithmetic = arithmetic;
+            this.wireVersion = wireVersion;
             this.call = channel.newCall(DataPlane.exchangeMethod(pool), CallOptions.DEFAULT);
             this.vitalSigns =
                     new VitalSigns(channel, settings.failureDeadline(), loops.next(), this::end);
         }
 
         private Hello hello() {
-            return hello.toBuilder().setArithmetic(arithmetic).build();
+            return hello.toBuilder().setWireVersion(wireVersion).setArithmetic(arithmetic).build();
         }
 
         /// With [#end] one at a time, since a call cannot be cancelled halfway into its start.
@@ -294,7 +305,7 @@ final class WorkerLane {
             return WorkerLane.this;
         }
 
-        /// What the worker said it holds.
+        /// What the worker said last it holds.
         ExpertShard held() {
             return held.orElseThrow();
         }
@@ -323,6 +334,8 @@ final class WorkerLane {
                 }
                 if (held.isEmpty()) {
                     readHello(message);
+                } else if (HeldUpdate.is(message)) {
+                    readHeld(message);
                 } else {
                     listener.replied(this, reader.read(message), message);
                 }
@@ -356,6 +369,22 @@ final class WorkerLane {
             held = Optional.of(shard(reply));
             vitalSigns.watch();
             up(this);
+            listener.laneChanged();
+        }
+
+        private void readHeld(FlightMessage message) throws MalformedMessageException {
+            ExpertShard now = shard(HeldUpdate.read(message));
+            message.close();
+            ExpertShard before = held();
+            held = Optional.of(now);
+            lastHeld = held;
+            LOG.info(
+                    "{} holds {} experts now, {} more and {} less ({})",
+                    address,
+                    now.size(),
+                    now.without(before).size(),
+                    before.without(now).size(),
+                    now);
             listener.laneChanged();
         }
 

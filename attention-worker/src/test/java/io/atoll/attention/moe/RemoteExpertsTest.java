@@ -20,7 +20,13 @@ import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
+import io.atoll.proto.v1.ChangeRequest;
+import io.atoll.proto.v1.DescribeRequest;
+import io.atoll.proto.v1.ExpertControlGrpc;
+import io.atoll.proto.v1.WorkerDescription;
 import io.atoll.proto.wire.RowFormat;
+import io.grpc.ManagedChannel;
+import io.grpc.netty.NettyChannelBuilder;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -29,6 +35,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -84,7 +91,9 @@ class RemoteExpertsTest {
                                         64 << 20,
                                         Duration.ZERO,
                                         Duration.ofSeconds(5),
-                                        DeviceChoice.CPU)));
+                                        DeviceChoice.CPU,
+                                        MODEL,
+                                        1L << 30)));
         worker.start();
         return worker;
     }
@@ -462,6 +471,78 @@ class RemoteExpertsTest {
         assertEquals(
                 "no live replica: layer=7 expert=30, 2 experts in all, workers down=[]",
                 experts.awaitAvailable(Duration.ZERO).orElseThrow().message());
+    }
+
+    @Test
+    void expertsMoveBetweenWorkersWhileRowsAreUnderWayAndNoBitChanges() throws Exception {
+        ExpertWorker first = worker("w1", "0-15");
+        ExpertWorker second = worker("w2", "16-31");
+        RemoteExperts experts = ready(connect(at("w1", first.port()), at("w2", second.port())));
+        Rows rows = new Rows(71, 3, 40);
+        float[] expected = rows.through(experts);
+        assertSomething(expected);
+        try (WorkerCalls ofFirst = new WorkerCalls(first.port());
+                WorkerCalls ofSecond = new WorkerCalls(second.port())) {
+            CompletableFuture<Void> moves =
+                    CompletableFuture.runAsync(
+                            () -> {
+                                for (int round = 0; round < 10; round++) {
+                                    ofSecond.load("0-7");
+                                    ofFirst.release("0-7");
+                                    ofFirst.load("0-7");
+                                    ofSecond.release("0-7");
+                                }
+                            });
+            int dispatches = 0;
+            while (!moves.isDone() || dispatches == 0) {
+                assertArrayEquals(expected, rows.through(experts));
+                dispatches++;
+            }
+            moves.get();
+            ofSecond.load("8-15");
+            ofFirst.release("*");
+            assertEquals("none", ofFirst.describe().getHeld());
+            assertEquals("8-31", ofSecond.describe().getHeld());
+            ofSecond.load("0-7");
+        }
+        assertArrayEquals(expected, rows.through(experts));
+        assertEquals(List.of(0, LAYERS * EXPERTS), counts(experts));
+    }
+
+    private static List<Integer> counts(RemoteExperts experts) {
+        return experts.statistics().stream().map(WorkerStatistics::experts).toList();
+    }
+
+    /// Calls that change what a worker holds, as a coordinator makes them.
+    private static final class WorkerCalls implements AutoCloseable {
+        private final ManagedChannel channel;
+        private final ExpertControlGrpc.ExpertControlBlockingStub stub;
+
+        WorkerCalls(int port) {
+            channel = NettyChannelBuilder.forAddress("127.0.0.1", port).usePlaintext().build();
+            stub = ExpertControlGrpc.newBlockingStub(channel);
+        }
+
+        private static ChangeRequest change(String experts) {
+            return ChangeRequest.newBuilder().setClusterId("test").setExperts(experts).build();
+        }
+
+        void load(String experts) {
+            stub.load(change(experts)).forEachRemaining(progress -> {});
+        }
+
+        void release(String experts) {
+            stub.release(change(experts));
+        }
+
+        WorkerDescription describe() {
+            return stub.describe(DescribeRequest.newBuilder().setClusterId("test").build());
+        }
+
+        @Override
+        public void close() {
+            channel.shutdownNow();
+        }
     }
 
     @Test

@@ -125,6 +125,7 @@ final class Measurement {
                             Optional.empty(),
                             null,
                             null,
+                            null,
                             null));
         }
         ClusterFile file = plan.file;
@@ -135,6 +136,8 @@ final class Measurement {
                 file.expertFormat(),
                 file.packCache(),
                 file.packCacheBytes(),
+                file.replication(),
+                file.goneAfter(),
                 file.coordinator(),
                 file.attentionWorker(),
                 sections);

@@ -92,13 +92,22 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
         Optional<CachedPack> pack = CachedPack.experts(model, file, rounded, shard);
         try {
             return serve(
-                    file, section, pack.map(cached -> cached.model().path()).orElse(model), shard);
+                    file,
+                    section,
+                    model,
+                    pack.map(cached -> cached.model().path()).orElse(model),
+                    shard);
         } finally {
             pack.ifPresent(CachedPack::close);
         }
     }
 
-    private int serve(ClusterFile file, ExpertWorkerSection section, Path model, ExpertShard shard)
+    private int serve(
+            ClusterFile file,
+            ExpertWorkerSection section,
+            Path source,
+            Path model,
+            ExpertShard shard)
             throws Exception {
         ExpertWorkerSettings settings =
                 new ExpertWorkerSettings(
@@ -115,7 +124,11 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                         ExpertWorkerSettings.DEFAULT_QUEUE_BYTES,
                         ExpertWorkerSettings.defaultSpin(),
                         ExpertWorkerSettings.DEFAULT_GRACE,
-                        DeviceChoice.parse(device.orElse(section.device())));
+                        DeviceChoice.parse(device.orElse(section.device())),
+                        source,
+                        section.memoryBytes() == 0
+                                ? ExpertWorkerSettings.defaultMemoryBytes()
+                                : section.memoryBytes());
         System.out.printf(
                 "expert worker %s of cluster %s: model %s, experts %s%n%s%n",
                 name,
@@ -148,10 +161,11 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                                 section.experts(),
                                 section.threads(),
                                 section.maxQueuedDispatches(),
-                                section.device());
+                                section.device(),
+                                section.memoryBytes());
             }
             return new ExpertWorkerSection(
-                    name, HostPort.parse(listen.get()), Optional.empty(), null, null, null);
+                    name, HostPort.parse(listen.get()), Optional.empty(), null, null, null, null);
         } catch (IllegalArgumentException e) {
             throw options.usage(
                     e.getMessage() + (known ? "" : "; give --listen to run one without it"));
@@ -183,10 +197,17 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                             .filter(worker -> worker.experts().isEmpty())
                             .map(ExpertWorkerSection::name)
                             .toList();
-            return sharing.contains(name)
-                    ? ExpertShard.part(
-                            layers, text.experts(), sharing.indexOf(name), sharing.size())
-                    : ExpertShard.all(layers, text.experts());
+            if (!sharing.contains(name)) {
+                return ExpertShard.all(layers, text.experts());
+            }
+            // Its own part and those of the next workers, so that each part is on as many as there
+            // are to be copies.
+            ExpertShard shard = ExpertShard.none(layers, text.experts());
+            for (int i = 0; i < Math.min(file.replication(), sharing.size()); i++) {
+                int part = (sharing.indexOf(name) + i) % sharing.size();
+                shard = shard.plus(ExpertShard.part(layers, text.experts(), part, sharing.size()));
+            }
+            return shard;
         } catch (IllegalArgumentException e) {
             throw options.usage("experts: " + e.getMessage());
         }

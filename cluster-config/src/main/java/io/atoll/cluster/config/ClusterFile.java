@@ -33,6 +33,9 @@ import java.util.stream.Collectors;
 /// @param packCache directory where each process packs its part of the model at its first start, to map it at later ones;
 ///     empty packs in memory at every start
 /// @param packCacheBytes most that the packs in it take together; the longest unused make room
+/// @param replication copies that each expert should have on different workers; workers without `experts` of their own take
+///     parts that overlap so, and lost copies are made again elsewhere
+/// @param goneAfter an expert worker that has not answered for this long is given up, and what it held is copied elsewhere
 /// @param coordinator the HTTP side
 /// @param attentionWorker the attention stack
 /// @param expertWorkers the workers and what they hold
@@ -43,6 +46,8 @@ public record ClusterFile(
         Optional<String> expertFormat,
         Optional<Path> packCache,
         Long packCacheBytes,
+        Integer replication,
+        Duration goneAfter,
         CoordinatorSection coordinator,
         AttentionSection attentionWorker,
         List<ExpertWorkerSection> expertWorkers) {
@@ -65,6 +70,8 @@ public record ClusterFile(
             throw new IllegalArgumentException(
                     "pack-cache-bytes must be positive: " + packCacheBytes);
         }
+        replication = ranged("replication", replication, 1, 1, 16);
+        goneAfter = positive("gone-after", goneAfter, Duration.ofSeconds(30));
         coordinator = coordinator == null ? CoordinatorSection.DEFAULTS : coordinator;
         attentionWorker = attentionWorker == null ? AttentionSection.DEFAULTS : attentionWorker;
         expertWorkers = expertWorkers == null ? List.of() : List.copyOf(expertWorkers);
@@ -88,6 +95,8 @@ public record ClusterFile(
                 null,
                 null,
                 null,
+                null,
+                null,
                 null);
     }
 
@@ -101,6 +110,8 @@ public record ClusterFile(
                 expertFormat,
                 packCache,
                 packCacheBytes,
+                replication,
+                goneAfter,
                 new CoordinatorSection(
                         address,
                         c.modelName,
@@ -135,6 +146,8 @@ public record ClusterFile(
                 expertFormat,
                 packCache,
                 packCacheBytes,
+                replication,
+                goneAfter,
                 coordinator,
                 attention,
                 expertWorkers);
@@ -428,13 +441,15 @@ public record ClusterFile(
     /// @param threads compute threads; 0 takes one for each processor
     /// @param maxQueuedDispatches dispatches that wait before new ones are shed
     /// @param device `cpu`, `cuda`, or `auto` for GPUs where they can be used
+    /// @param memoryBytes most that its experts may take; 0 takes four fifths of the machine's memory
     public record ExpertWorkerSection(
             String name,
             HostPort address,
             Optional<String> experts,
             Integer threads,
             Integer maxQueuedDispatches,
-            String device) {
+            String device,
+            Long memoryBytes) {
         private static final List<String> DEVICES = List.of("auto", "cpu", "cuda");
 
         public ExpertWorkerSection {
@@ -454,6 +469,11 @@ public record ClusterFile(
             if (!DEVICES.contains(device)) {
                 throw new IllegalArgumentException(
                         "device must be one of " + DEVICES + ": " + device);
+            }
+            memoryBytes = memoryBytes == null ? 0 : memoryBytes;
+            if (memoryBytes < 0) {
+                throw new IllegalArgumentException(
+                        "memory-bytes must not be negative: " + memoryBytes);
             }
         }
     }

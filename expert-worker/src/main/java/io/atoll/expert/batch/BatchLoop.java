@@ -1,16 +1,21 @@
 package io.atoll.expert.batch;
 
 import io.atoll.expert.batch.PendingDispatch.Timing;
+import io.atoll.expert.store.ExpertStore;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
+import io.atoll.proto.wire.RequestReader.Request;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// The compute thread: takes what waits for a layer, leaves out what nobody wants any more, computes, answers.
+/// The compute thread: takes what waits for a layer, leaves out what nobody wants any more, computes, answers. What is held
+/// changes on this thread only, between two batches, so a batch sees either all of a change or nothing of it.
 ///
 /// It owns the engine and the memory of the sums; both are freed when the thread ends.
 public final class BatchLoop {
@@ -21,18 +26,32 @@ public final class BatchLoop {
 
     private final DispatchQueue queue;
     private final ExpertCompute engine;
+    private final ExpertStore store;
+    private final RouteCounts counts;
+    private final String worker;
     private final int hidden;
     private final int maxRows;
     private final Thread thread;
     private final Scratch sums = new Scratch();
     private final List<PendingDispatch> batch = new ArrayList<>();
+    private final List<Runnable> errands = new ArrayList<>();
 
-    public BatchLoop(DispatchQueue queue, ExpertCompute engine, int hidden, String name) {
+    /// @param counts of the routes that are computed
+    /// @param worker whose name is in refusals, and in the thread's
+    public BatchLoop(
+            DispatchQueue queue,
+            ExpertCompute engine,
+            ExpertStore store,
+            RouteCounts counts,
+            String worker) {
         this.queue = queue;
         this.engine = engine;
-        this.hidden = hidden;
+        this.store = store;
+        this.counts = counts;
+        this.worker = worker;
+        this.hidden = store.hidden();
         this.maxRows = (int) Math.max(1, SUM_BYTES / ((long) hidden * Long.BYTES));
-        this.thread = new Thread(this::loop, name);
+        this.thread = new Thread(this::loop, worker + "-compute");
         thread.setDaemon(true);
     }
 
@@ -42,7 +61,9 @@ public final class BatchLoop {
 
     private void loop() {
         try {
-            while (queue.take(batch, maxRows)) {
+            while (queue.take(batch, errands, maxRows)) {
+                errands.forEach(Runnable::run);
+                errands.clear();
                 runBatch();
                 batch.clear();
             }
@@ -50,6 +71,26 @@ public final class BatchLoop {
             sums.close();
             engine.close();
         }
+    }
+
+    /// Runs something on the compute thread between two batches.
+    ///
+    /// @return what it gave, or threw; fails with an [IllegalStateException] if the worker is stopping
+    public <T> CompletableFuture<T> between(Supplier<T> work) {
+        CompletableFuture<T> done = new CompletableFuture<>();
+        boolean accepted =
+                queue.between(
+                        () -> {
+                            try {
+                                done.complete(work.get());
+                            } catch (RuntimeException | Error e) {
+                                done.completeExceptionally(e);
+                            }
+                        });
+        if (!accepted) {
+            done.completeExceptionally(new IllegalStateException("the worker is stopping"));
+        }
+        return done;
     }
 
     private void runBatch() {
@@ -83,8 +124,21 @@ public final class BatchLoop {
                                 "deadline passed %d us before compute".formatted(late / 1000)),
                         now);
                 batch.remove(i);
+            } else if (!counts.add(dispatch.request(), store.shard())) {
+                fail(dispatch, notHeld(dispatch.request()), now);
+                batch.remove(i);
             }
         }
+    }
+
+    private Failure notHeld(Request request) {
+        return new Failure(
+                ErrorCode.EXPERT_NOT_HELD,
+                "layer=%d expert=%d worker=%s"
+                        .formatted(
+                                request.header().layer(),
+                                RouteCounts.firstNotHeld(request, store.shard()),
+                                worker));
     }
 
     private void compute(long begin) {

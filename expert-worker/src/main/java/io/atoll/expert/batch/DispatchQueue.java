@@ -17,8 +17,10 @@ public final class DispatchQueue {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition arrived = lock.newCondition();
     private final ArrayDeque<PendingDispatch> waiting = new ArrayDeque<>();
+    private final ArrayDeque<Runnable> errands = new ArrayDeque<>();
     private long bytes;
     private volatile int size;
+    private volatile boolean hasErrands;
     private volatile boolean closed;
 
     /// @param spinNanos how long the taker looks for work before it parks
@@ -60,20 +62,45 @@ public final class DispatchQueue {
         }
     }
 
-    /// Waits for work and takes the oldest dispatch together with the others of its layer, up to `maxRows` rows unless one
-    /// has more by itself.
+    /// Has the taker do something between two batches.
     ///
-    /// @param batch filled
+    /// @return false if the queue is closed: it will not be done
+    boolean between(Runnable errand) {
+        lock.lock();
+        try {
+            if (closed) {
+                return false;
+            }
+            errands.add(errand);
+            hasErrands = true;
+            arrived.signal();
+            return true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Waits for work and takes the oldest dispatch together with the others of its layer, up to `maxRows` rows unless one
+    /// has more by itself; and every errand, which is to be run before them.
+    ///
+    /// @param batch filled; stays empty if there are errands only
+    /// @param toRun filled
     /// @return false when the queue is closed and empty
-    boolean take(List<PendingDispatch> batch, int maxRows) {
+    boolean take(List<PendingDispatch> batch, List<Runnable> toRun, int maxRows) {
         spin();
         lock.lock();
         try {
-            while (waiting.isEmpty()) {
+            while (waiting.isEmpty() && errands.isEmpty()) {
                 if (closed) {
                     return false;
                 }
                 arrived.awaitUninterruptibly();
+            }
+            toRun.addAll(errands);
+            errands.clear();
+            hasErrands = false;
+            if (waiting.isEmpty()) {
+                return true;
             }
             int layer = waiting.peekFirst().request().header().layer();
             int rows = 0;
@@ -101,7 +128,7 @@ public final class DispatchQueue {
     private void spin() {
         if (spinNanos > 0 && size == 0) {
             long end = System.nanoTime() + spinNanos;
-            while (size == 0 && !closed && System.nanoTime() < end) {
+            while (size == 0 && !hasErrands && !closed && System.nanoTime() < end) {
                 Thread.onSpinWait();
             }
         }

@@ -8,7 +8,7 @@ import java.lang.foreign.MemorySegment;
 /// One message's rows on their way through the queue, with where the answer goes.
 ///
 /// @param message the memory of the request; closed by whoever answers or drops it
-/// @param request rows and routes in that memory, all experts held
+/// @param request rows and routes in that memory; whether the experts are held is seen when its turn comes
 /// @param quantized whether the rows are int8
 /// @param arrivedNanos [System#nanoTime] at its arrival
 /// @param deadlineNanos [System#nanoTime] past which nobody waits for it

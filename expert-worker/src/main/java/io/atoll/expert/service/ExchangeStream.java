@@ -9,6 +9,8 @@ import io.atoll.proto.wire.ArrowSchemas;
 import io.atoll.proto.wire.DispatchHeader;
 import io.atoll.proto.wire.ExchangeDescriptor;
 import io.atoll.proto.wire.FlightMessage;
+import io.atoll.proto.wire.Handshake;
+import io.atoll.proto.wire.HeldUpdate;
 import io.atoll.proto.wire.MalformedMessageException;
 import io.atoll.proto.wire.ReplyHeader;
 import io.atoll.proto.wire.RequestReader;
@@ -66,6 +68,7 @@ final class ExchangeStream extends ServerCall.Listener<FlightMessage>
     private boolean ended;
     private long pending;
     private boolean lastExpected;
+    private int wireVersion; // of an attention worker whose hello was answered, else 0
 
     private volatile boolean gone;
 
@@ -156,12 +159,15 @@ final class ExchangeStream extends ServerCall.Listener<FlightMessage>
                         peer,
                         hello.getPlacementEpoch());
                 reader = newReader(identity.format());
-                send(
-                        FlightMessage.of(
-                                pool,
-                                new byte[0],
-                                ArrowSchemas.exactSums(identity.hidden()),
-                                identity.reply().toByteArray()));
+                synchronized (this) { // so that every change is in the answer or announced after it
+                    send(
+                            FlightMessage.of(
+                                    pool,
+                                    new byte[0],
+                                    ArrowSchemas.exactSums(identity.hidden()),
+                                    identity.reply(hello.getWireVersion()).toByteArray()));
+                    wireVersion = hello.getWireVersion();
+                }
                 yield true;
             }
             case ExchangeDescriptor.Floats(var layer) -> {
@@ -208,13 +214,10 @@ final class ExchangeStream extends ServerCall.Listener<FlightMessage>
         PendingDispatch dispatch =
                 new PendingDispatch(
                         message, request, rowFormat() == RowFormat.Q8, now, deadline, this);
-        Optional<Failure> refusal = notHeld(request);
         synchronized (this) {
             pending++;
         }
-        if (refusal.isEmpty()) {
-            refusal = queue.offer(dispatch);
-        }
+        Optional<Failure> refusal = queue.offer(dispatch);
         if (refusal.isPresent()) {
             failed(dispatch, refusal.get(), new PendingDispatch.Timing(0, 0, 0));
             return false;
@@ -222,21 +225,21 @@ final class ExchangeStream extends ServerCall.Listener<FlightMessage>
         return true;
     }
 
-    private Optional<Failure> notHeld(Request request) {
-        int layer = request.header().layer();
-        int begin = request.routeOffsets().getAtIndex(ValueLayout.JAVA_INT, 0);
-        int end = request.routeOffsets().getAtIndex(ValueLayout.JAVA_INT, request.rows());
-        for (int route = begin; route < end; route++) {
-            int expert = request.experts().getAtIndex(ValueLayout.JAVA_INT, route);
-            if (!identity.shard().holds(layer, expert)) {
-                return Optional.of(
-                        new Failure(
-                                ErrorCode.EXPERT_NOT_HELD,
-                                "layer=%d expert=%d worker=%s"
-                                        .formatted(layer, expert, identity.name())));
+    /// Tells an attention worker what is held now. One that speaks a version without such messages says hello again, since its
+    /// stream ends.
+    void announceHeld() {
+        synchronized (this) {
+            if (wireVersion == 0) {
+                return; // no attention worker, or one that will hear it in the answer to its hello
+            }
+            if (wireVersion >= Handshake.HELD_UPDATES_VERSION) {
+                send(HeldUpdate.of(pool, identity.reply(wireVersion)));
+                return;
             }
         }
-        return Optional.empty();
+        end(
+                Status.fromCode(ErrorCode.NOT_READY.grpcCode())
+                        .withDescription(ErrorCode.NOT_READY + ": other experts are held now"));
     }
 
     @Override

@@ -73,6 +73,13 @@ public final class ExpertService implements AutoCloseable {
         return streams.size();
     }
 
+    /// Tells every attention worker what is held now.
+    public void announceHeld() {
+        for (ExchangeStream stream : streams) {
+            stream.announceHeld();
+        }
+    }
+
     /// Ends every stream with UNAVAILABLE.
     public void closeStreams() {
         for (ExchangeStream stream : streams) {

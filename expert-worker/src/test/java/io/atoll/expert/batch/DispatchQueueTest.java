@@ -64,7 +64,7 @@ class DispatchQueueTest {
         assertEquals(Optional.empty(), queue.offer(dispatch(0, 2, 1)));
         Failure shed = queue.offer(dispatch(0, 3, 1)).orElseThrow();
         assertEquals(ErrorCode.OVERLOADED, shed.code());
-        assertTrue(queue.take(batch, 1));
+        assertTrue(queue.take(batch, new ArrayList<>(), 1));
         assertEquals(Optional.empty(), queue.offer(dispatch(0, 3, 1)));
     }
 
@@ -76,7 +76,7 @@ class DispatchQueueTest {
         assertEquals(
                 "queue is full: 2 of 100 messages, 200 + 100 of 250 bytes",
                 queue.offer(dispatch(0, 3, 1)).orElseThrow().message());
-        assertTrue(queue.take(batch, 10));
+        assertTrue(queue.take(batch, new ArrayList<>(), 10));
         assertEquals(Optional.empty(), queue.offer(dispatch(0, 3, 1)));
     }
 
@@ -87,11 +87,11 @@ class DispatchQueueTest {
         for (int i = 0; i < layers.length; i++) {
             assertEquals(Optional.empty(), queue.offer(dispatch(layers[i], i, 1)));
         }
-        queue.take(batch, 10);
+        queue.take(batch, new ArrayList<>(), 10);
         assertEquals(List.of(0L, 2L, 4L), taken());
-        queue.take(batch, 10);
+        queue.take(batch, new ArrayList<>(), 10);
         assertEquals(List.of(1L), taken());
-        queue.take(batch, 10);
+        queue.take(batch, new ArrayList<>(), 10);
         assertEquals(List.of(3L), taken());
         assertEquals(0, queue.size());
     }
@@ -103,11 +103,11 @@ class DispatchQueueTest {
         for (int i = 0; i < rows.length; i++) {
             assertEquals(Optional.empty(), queue.offer(dispatch(0, i, rows[i])));
         }
-        queue.take(batch, 8);
+        queue.take(batch, new ArrayList<>(), 8);
         assertEquals(List.of(0L), taken());
-        queue.take(batch, 8);
+        queue.take(batch, new ArrayList<>(), 8);
         assertEquals(List.of(1L), taken(), "too large for any batch, so alone");
-        queue.take(batch, 8);
+        queue.take(batch, new ArrayList<>(), 8);
         assertEquals(List.of(2L, 3L), taken());
     }
 
@@ -117,8 +117,8 @@ class DispatchQueueTest {
         assertEquals(Optional.empty(), queue.offer(dispatch(0, 1, 1)));
         queue.close();
         assertEquals(ErrorCode.NOT_READY, queue.offer(dispatch(0, 2, 1)).orElseThrow().code());
-        assertTrue(queue.take(batch, 10));
+        assertTrue(queue.take(batch, new ArrayList<>(), 10));
         assertEquals(List.of(1L), taken());
-        assertFalse(queue.take(batch, 10));
+        assertFalse(queue.take(batch, new ArrayList<>(), 10));
     }
 }

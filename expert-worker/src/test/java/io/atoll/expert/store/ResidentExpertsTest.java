@@ -51,10 +51,10 @@ class ResidentExpertsTest {
     @Test
     void onlyTheShardIsHeld() {
         try (ResidentExperts store = load(Optional.empty())) {
-            assertEquals(Set.of(WeightFormat.BF16), store.formats());
+            assertEquals(Set.of(WeightFormat.BF16), store.contents().formats());
             long gate = PackedMatrix.bytes(WeightFormat.BF16, 32, 256);
             long down = PackedMatrix.bytes(WeightFormat.BF16, 256, 32);
-            assertEquals(3 * (2 * gate + down), store.bytes());
+            assertEquals(3 * (2 * gate + down), store.contents().bytes());
             IllegalArgumentException refusal =
                     assertThrows(IllegalArgumentException.class, () -> store.expert(2, 5));
             assertTrue(refusal.getMessage().contains("layer=2 expert=5 is not held"));
@@ -65,7 +65,7 @@ class ResidentExpertsTest {
     void quantizingIsAskedForByName() {
         try (ResidentExperts store = load(Optional.of(WeightFormat.Q8))) {
             assertTrue(store.takesQuantizedRows());
-            assertEquals(Set.of(WeightFormat.Q8), store.formats());
+            assertEquals(Set.of(WeightFormat.Q8), store.contents().formats());
             assertEquals(WeightFormat.Q8, store.expert(2, 3).down().format());
         }
     }

@@ -7,10 +7,21 @@ import java.util.Optional;
 
 /// Whether two processes belong together, by what their hellos say.
 public final class Handshake {
-    /// The version of everything in this package. Any change to the bytes raises it.
-    public static final int WIRE_VERSION = 1;
+    /// The version of everything in this package. Any change to the bytes raises it. Version 2 added [HeldUpdate].
+    public static final int WIRE_VERSION = 2;
+
+    /// The oldest version that is still spoken, so that a cluster can be upgraded one process after the other.
+    public static final int OLDEST_WIRE_VERSION = 1;
+
+    /// The first version whose streams carry a [HeldUpdate].
+    public static final int HELD_UPDATES_VERSION = 2;
 
     private Handshake() {}
+
+    /// Whether this build speaks a version.
+    public static boolean speaks(int wireVersion) {
+        return wireVersion >= OLDEST_WIRE_VERSION && wireVersion <= WIRE_VERSION;
+    }
 
     /// What differs between the two sides, both values of each; empty if they belong together. The epochs may differ, but the
     /// other side's may not be older.
