@@ -3,6 +3,14 @@ package io.atoll.cli;
 import io.atoll.cli.bench.BenchCommand;
 import io.atoll.cli.chaos.ChaosCommand;
 import io.atoll.cli.client.ApiException;
+import io.atoll.cli.cluster.DrainCommand;
+import io.atoll.cli.cluster.EventsCommand;
+import io.atoll.cli.cluster.MoveCommand;
+import io.atoll.cli.cluster.PlacementCommand;
+import io.atoll.cli.cluster.RebalanceCommand;
+import io.atoll.cli.cluster.ReplicateCommand;
+import io.atoll.cli.cluster.StatusCommand;
+import io.atoll.cli.cluster.WorkerChange;
 import io.atoll.cli.conformance.ConformanceCommand;
 import io.atoll.cli.gpu.GpuCheckCommand;
 import io.atoll.cli.keys.KeysCommand;
@@ -39,6 +47,16 @@ import picocli.CommandLine.ParameterException;
             GenerateCommand.class,
             PackCommand.class,
             KeysCommand.class,
+            StatusCommand.class,
+            EventsCommand.class,
+            PlacementCommand.class,
+            MoveCommand.class,
+            ReplicateCommand.class,
+            RebalanceCommand.class,
+            DrainCommand.class,
+            WorkerChange.Undrain.class,
+            WorkerChange.Cordon.class,
+            WorkerChange.Uncordon.class,
             ConformanceCommand.class,
             BenchCommand.class,
             DemoCommand.class,

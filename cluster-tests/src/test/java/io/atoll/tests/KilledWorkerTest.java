@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.atoll.cli.client.ApiClient;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.process.LocalCluster;
@@ -65,6 +63,8 @@ class KilledWorkerTest {
                 CompletableFuture.supplyAsync(() -> unchecked(6000, started));
         assertTrue(started.await(30, TimeUnit.SECONDS), "no token came");
 
+        // Nobody may take its experts over.
+        client.post("cluster/cordon", ApiClient.object().put("worker", "w1"));
         cluster.killWorker(1);
 
         Throwable failure =
@@ -99,13 +99,11 @@ class KilledWorkerTest {
                         directory.resolve("patient"));
         try (patient;
                 ApiClient patientClient = new ApiClient(patient.url())) {
-            String undisturbed =
-                    patientClient
-                            .chat(request(LONG_STORY), listener(new CountDownLatch(1)))
-                            .content();
+            String undisturbed = Story.told(patientClient, LONG_STORY, new CountDownLatch(1));
             CountDownLatch started = new CountDownLatch(1);
             CompletableFuture<String> answer =
-                    CompletableFuture.supplyAsync(() -> told(patientClient, started));
+                    CompletableFuture.supplyAsync(
+                            () -> Story.told(patientClient, LONG_STORY, started));
             assertTrue(started.await(30, TimeUnit.SECONDS), "no token came");
             patient.killWorker(1);
             patient.restartWorker(1, SECOND_HALF);
@@ -128,14 +126,12 @@ class KilledWorkerTest {
                         Files.createDirectory(directory.resolve("replicated")));
         try (replicated;
                 ApiClient replicatedClient = new ApiClient(replicated.url())) {
-            String undisturbed =
-                    replicatedClient
-                            .chat(request(LONG_STORY), listener(new CountDownLatch(1)))
-                            .content();
+            String undisturbed = Story.told(replicatedClient, LONG_STORY, new CountDownLatch(1));
             for (int worker = 0; worker < 3; worker++) {
                 CountDownLatch started = new CountDownLatch(1);
                 CompletableFuture<String> answer =
-                        CompletableFuture.supplyAsync(() -> told(replicatedClient, started));
+                        CompletableFuture.supplyAsync(
+                                () -> Story.told(replicatedClient, LONG_STORY, started));
                 assertTrue(started.await(30, TimeUnit.SECONDS), "no token came");
                 if (worker == 1) {
                     replicated.freezeWorker(worker);
@@ -153,14 +149,6 @@ class KilledWorkerTest {
         }
     }
 
-    private static String told(ApiClient client, CountDownLatch started) {
-        try {
-            return client.chat(request(LONG_STORY), listener(started)).content();
-        } catch (Exception e) {
-            throw new IllegalStateException(e);
-        }
-    }
-
     private ApiClient.Answer unchecked(int tokens, CountDownLatch started) {
         try {
             return ask(tokens, started);
@@ -170,32 +158,6 @@ class KilledWorkerTest {
     }
 
     private ApiClient.Answer ask(int tokens, CountDownLatch started) throws Exception {
-        return client.chat(request(tokens), listener(started));
-    }
-
-    private static ObjectNode request(int tokens) {
-        ObjectNode request = JsonNodeFactory.instance.objectNode();
-        request.put("model", "demo-model");
-        request.put("max_tokens", tokens).put("ignore_eos", true);
-        request.put("temperature", 1.0).put("seed", 5);
-        request.putArray("messages")
-                .addObject()
-                .put("role", "user")
-                .put("content", "Tell me a story.");
-        return request;
-    }
-
-    private static ApiClient.Listener listener(CountDownLatch started) {
-        return new ApiClient.Listener() {
-            @Override
-            public void reasoning(String text) {
-                started.countDown();
-            }
-
-            @Override
-            public void content(String text) {
-                started.countDown();
-            }
-        };
+        return client.chat(Story.request(tokens), Story.listener(started));
     }
 }

@@ -1,6 +1,7 @@
 package io.atoll.coordinator;
 
 import io.atoll.attention.step.AttentionWorker;
+import io.atoll.coordinator.cluster.ClusterControl;
 import io.atoll.coordinator.engine.Engine;
 import io.atoll.coordinator.engine.GenerationStream;
 import io.atoll.coordinator.http.HttpApi;
@@ -26,6 +27,7 @@ public final class Coordinator implements AutoCloseable {
     private final Engine engine;
     private final HttpApi http;
     private final RequestTraces traces;
+    private final Optional<ClusterControl> cluster;
 
     /// @param worker borrowed until `close()` returns: nobody else may call it, and its owner closes it
     /// @param model borrowed likewise
@@ -35,6 +37,9 @@ public final class Coordinator implements AutoCloseable {
         ServerMetrics metrics = new ServerMetrics();
         this.engine = new Engine(worker, settings.engine(), model::outputText, metrics);
         this.traces = RequestTraces.of(settings.traces());
+        this.cluster =
+                settings.cluster()
+                        .map(known -> new ClusterControl(known, settings.workerCredentials()));
         this.http =
                 new HttpApi(
                         settings.http(),
@@ -43,7 +48,8 @@ public final class Coordinator implements AutoCloseable {
                         worker.info(),
                         engine,
                         metrics,
-                        traces);
+                        traces,
+                        cluster);
     }
 
     /// Starts the step loop, then listens.
@@ -51,6 +57,7 @@ public final class Coordinator implements AutoCloseable {
     /// @throws IOException if the address can't be had
     public void start() throws IOException {
         engine.start();
+        cluster.ifPresent(ClusterControl::start);
         http.start();
     }
 
@@ -79,6 +86,7 @@ public final class Coordinator implements AutoCloseable {
     public void close() {
         engine.close(); // while the server still answers, so that clients get their last tokens
         http.close();
+        cluster.ifPresent(ClusterControl::close);
         traces.close();
     }
 }

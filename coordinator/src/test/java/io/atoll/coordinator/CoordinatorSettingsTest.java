@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 final class CoordinatorSettingsTest {
     @Test
     void defaultsAreThese() {
+        CoordinatorSettings defaults = CoordinatorSettings.defaults();
         assertEquals(
                 new CoordinatorSettings(
                         new HttpSettings(
@@ -42,7 +43,9 @@ final class CoordinatorSettingsTest {
                                 1024, // buffered events
                                 Duration.ofSeconds(60), // step
                                 Duration.ofSeconds(30)), // drain
-                        Optional.empty()), // no traces
-                CoordinatorSettings.defaults());
+                        Optional.empty(), // no traces
+                        Optional.empty(), // no workers to look after
+                        defaults.workerCredentials()),
+                defaults);
     }
 }

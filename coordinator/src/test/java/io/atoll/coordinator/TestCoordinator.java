@@ -6,6 +6,7 @@ import io.atoll.coordinator.engine.EngineSettings;
 import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.http.HttpSettings;
 import io.atoll.coordinator.trace.TraceSettings;
+import io.grpc.InsecureChannelCredentials;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -73,7 +74,13 @@ public final class TestCoordinator implements AutoCloseable {
         try {
             this.coordinator =
                     new Coordinator(
-                            new CoordinatorSettings(http, gate, engine, traces),
+                            new CoordinatorSettings(
+                                    http,
+                                    gate,
+                                    engine,
+                                    traces,
+                                    Optional.empty(),
+                                    InsecureChannelCredentials.create()),
                             worker,
                             TestModel.model());
             coordinator.start();

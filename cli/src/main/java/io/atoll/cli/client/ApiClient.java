@@ -22,6 +22,7 @@ import java.util.TreeMap;
 /// Talks to one endpoint. Safe for several threads; a streamed call blocks its caller until the answer has ended.
 public final class ApiClient implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();
+    private static final Duration ANSWER_TIMEOUT = Duration.ofSeconds(10);
 
     private final URI base;
     private final Optional<String> key;
@@ -205,8 +206,33 @@ public final class ApiClient implements AutoCloseable {
     ///
     /// @param path relative to the endpoint, such as `v1/models`
     public JsonNode get(String path) throws IOException, InterruptedException {
-        HttpResponse<InputStream> response =
-                send(request(path).timeout(Duration.ofSeconds(10)).GET().build());
+        return json(request(path).timeout(ANSWER_TIMEOUT).GET().build());
+    }
+
+    /// Reads a JSON document that may be a while in coming.
+    ///
+    /// @param wait how long the endpoint was asked to wait
+    public JsonNode get(String path, Duration wait) throws IOException, InterruptedException {
+        return json(request(path).timeout(ANSWER_TIMEOUT.plus(wait)).GET().build());
+    }
+
+    /// Sends a JSON object and reads the answer.
+    public JsonNode post(String path, ObjectNode body) throws IOException, InterruptedException {
+        return json(
+                request(path)
+                        .timeout(ANSWER_TIMEOUT)
+                        .header("Content-Type", "application/json")
+                        .POST(HttpRequest.BodyPublishers.ofString(body.toString()))
+                        .build());
+    }
+
+    /// A new object for [#post].
+    public static ObjectNode object() {
+        return JSON.createObjectNode();
+    }
+
+    private JsonNode json(HttpRequest request) throws IOException, InterruptedException {
+        HttpResponse<InputStream> response = send(request);
         try (InputStream body = response.body()) {
             String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
             if (response.statusCode() != 200) {

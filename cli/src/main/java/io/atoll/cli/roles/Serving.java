@@ -7,6 +7,8 @@ import io.atoll.cluster.config.ClusterFile.CoordinatorSection;
 import io.atoll.cluster.config.HostPort;
 import io.atoll.coordinator.Coordinator;
 import io.atoll.coordinator.CoordinatorSettings;
+import io.atoll.coordinator.cluster.ClusterSettings;
+import io.atoll.coordinator.cluster.ClusterSettings.WorkerAddress;
 import io.atoll.coordinator.engine.EngineSettings;
 import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.gate.GateSettings.TlsFiles;
@@ -49,7 +51,12 @@ public final class Serving implements AutoCloseable {
             coordinator =
                     opened.add(
                             new Coordinator(
-                                    settings(section, file, worker, modelName),
+                                    settings(
+                                            section,
+                                            file,
+                                            worker,
+                                            modelName,
+                                            cluster(model, file, localExperts)),
                                     worker,
                                     new ServedModel(
                                             modelName,
@@ -123,7 +130,8 @@ public final class Serving implements AutoCloseable {
             CoordinatorSection section,
             ClusterFile file,
             AttentionWorker worker,
-            String modelName) {
+            String modelName,
+            Optional<ClusterSettings> cluster) {
         HttpSettings http = HttpSettings.defaults();
         EngineSettings engine = EngineSettings.defaults();
         return new CoordinatorSettings(
@@ -162,7 +170,33 @@ public final class Serving implements AutoCloseable {
                                         new TraceSettings(
                                                 traces.endpoint(),
                                                 traces.sampleRatio(),
-                                                modelName)));
+                                                modelName)),
+                cluster,
+                InsecureChannelCredentials.create());
+    }
+
+    /// The expert workers to look after. A coordinator that starts later has a higher epoch, and so the last word.
+    private static Optional<ClusterSettings> cluster(
+            ModelDirectory model, ClusterFile file, boolean localExperts) {
+        if (localExperts || file.expertWorkers().isEmpty()) {
+            return Optional.empty();
+        }
+        return Optional.of(
+                new ClusterSettings(
+                        file.clusterId(),
+                        System.currentTimeMillis(),
+                        file.expertWorkers().stream()
+                                .map(
+                                        each ->
+                                                new WorkerAddress(
+                                                        each.name(),
+                                                        each.address().host(),
+                                                        each.address().port()))
+                                .toList(),
+                        model.config().text().expertsPerToken(),
+                        file.replication(),
+                        ClusterSettings.DEFAULT_POLL,
+                        file.goneAfter()));
     }
 
     /// Where the API is.

@@ -1,25 +1,21 @@
 package io.atoll.cli.talk;
 
 import io.atoll.cli.client.ApiClient;
+import io.atoll.cli.client.UrlOption;
 import io.atoll.cli.roles.Serving;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /// Which model to talk to: one behind a URL, or a directory or file that is served by this process for as long as the command runs.
 final class Endpoint {
-    private static final URI DEFAULT_URL = URI.create("http://127.0.0.1:8000");
-
-    /// An option would show the key to whoever lists processes.
-    private static final String KEY_VARIABLE = "ATOLL_API_KEY";
-
     @Spec(Spec.Target.MIXEE)
     private CommandSpec command;
 
@@ -29,13 +25,7 @@ final class Endpoint {
             description = "Directory of a checkpoint, or a GGUF file, to run it in this process.")
     private Optional<Path> model;
 
-    @Option(
-            names = "--url",
-            paramLabel = "URL",
-            description =
-                    "An endpoint that serves already. Default: http://127.0.0.1:8000. If it wants"
-                            + " an API key, put it into ATOLL_API_KEY.")
-    private Optional<URI> url;
+    @Mixin private UrlOption at;
 
     /// An endpoint in use; closing it stops the server if this process started it.
     record Open(ApiClient client, URI url, String model, Optional<Serving> server)
@@ -47,15 +37,8 @@ final class Endpoint {
         }
     }
 
-    private static Optional<String> key(Optional<Serving> own) {
-        String key = System.getenv(KEY_VARIABLE);
-        return own.isPresent() || key == null || key.isBlank()
-                ? Optional.empty()
-                : Optional.of(key.strip());
-    }
-
     Open open() throws IOException, InterruptedException {
-        if (model.isPresent() && url.isPresent()) {
+        if (model.isPresent() && at.isGiven()) {
             throw new ParameterException(command.commandLine(), "give a MODEL or --url, not both");
         }
         if (model.isPresent() && !Files.exists(model.get())) {
@@ -64,8 +47,8 @@ final class Endpoint {
         }
         Optional<Serving> server =
                 model.isPresent() ? Optional.of(Serving.onLoopback(model.get())) : Optional.empty();
-        URI where = server.map(Serving::url).or(() -> url).orElse(DEFAULT_URL);
-        ApiClient client = new ApiClient(where, key(server));
+        URI where = server.map(Serving::url).orElseGet(at::url);
+        ApiClient client = server.map(own -> new ApiClient(own.url())).orElseGet(at::client);
         try {
             String name = client.get("v1/models").path("data").path(0).path("id").asText();
             return new Open(client, where, name, server);

@@ -22,6 +22,7 @@ import com.linecorp.armeria.server.ServiceRequestContext;
 import com.linecorp.armeria.server.cors.CorsService;
 import io.atoll.attention.step.AttentionWorkerInfo;
 import io.atoll.attention.step.ExpertWorkerStatus;
+import io.atoll.coordinator.cluster.ClusterControl;
 import io.atoll.coordinator.engine.Engine;
 import io.atoll.coordinator.gate.ApiKeys;
 import io.atoll.coordinator.gate.GateSettings;
@@ -75,6 +76,7 @@ public final class HttpApi implements AutoCloseable {
     /// @param info what the engine's worker serves
     /// @param metrics what has been counted of the engine's work
     /// @param traces borrowed
+    /// @param cluster borrowed; empty where this process holds every expert itself
     /// @throws IOException if the keys or the certificate can't be read
     public HttpApi(
             HttpSettings settings,
@@ -83,7 +85,8 @@ public final class HttpApi implements AutoCloseable {
             AttentionWorkerInfo info,
             Engine engine,
             ServerMetrics metrics,
-            RequestTraces traces)
+            RequestTraces traces,
+            Optional<ClusterControl> cluster)
             throws IOException {
         this.gate = gate;
         this.engine = engine;
@@ -128,6 +131,10 @@ public final class HttpApi implements AutoCloseable {
             keys = Optional.of(read);
         }
         this.files = new FileChecks(checks);
+        cluster.ifPresent(
+                control ->
+                        new ClusterApi(control, json, threads)
+                                .addTo(builder, handler -> fromHere(service.apply(handler))));
         if (gate.accessLog()) {
             builder.accessLogWriter(new AccessLog(), false);
         }
@@ -255,6 +262,21 @@ public final class HttpApi implements AutoCloseable {
 
     static AggregatedHttpResponse ok(String body) {
         return AggregatedHttpResponse.of(HttpStatus.OK, MediaType.JSON, body);
+    }
+
+    /// Without API keys, changes of the cluster are taken from this machine only.
+    private HttpService fromHere(HttpService change) {
+        return (context, request) -> {
+            if (gate.apiKeys().isEmpty()
+                    && !context.remoteAddress().getAddress().isLoopbackAddress()) {
+                throw RequestException.of(
+                        ErrorCode.MISSING_SCOPE,
+                        "no api-keys are set, so the cluster is changed from its coordinator's"
+                                + " machine only, not from "
+                                + context.remoteAddress().getAddress().getHostAddress());
+            }
+            return change.serve(context, request);
+        };
     }
 
     private HttpResponse models(ServiceRequestContext context, HttpRequest request) {

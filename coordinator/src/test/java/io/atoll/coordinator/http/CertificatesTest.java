@@ -14,6 +14,7 @@ import io.atoll.coordinator.TestModel;
 import io.atoll.coordinator.engine.EngineSettings;
 import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.gate.GateSettings.TlsFiles;
+import io.grpc.InsecureChannelCredentials;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
@@ -137,7 +138,9 @@ final class CertificatesTest {
                         TestCoordinator.http(Duration.ofMinutes(1)).listeningOn(host, 0),
                         gate,
                         EngineSettings.defaults(),
-                        Optional.empty()),
+                        Optional.empty(),
+                        Optional.empty(),
+                        InsecureChannelCredentials.create()),
                 TestModel.worker(),
                 TestModel.model());
     }
