@@ -320,7 +320,8 @@ public record ClusterFile(
     /// @param kvFormat how keys and values are kept: `bf16`, or `f32` at twice the memory
     /// @param combineDeadline longest wait for the expert replies of one layer
     /// @param failureDeadline an expert worker that gives no sign of life for this long counts as dead
-    /// @param reconnectGrace how long a dispatch waits for a lost worker that has no replica
+    /// @param reconnectGrace how long a dispatch waits for experts that no live worker holds, until their worker is back or the
+    ///     coordinator has had another one load them
     /// @param checkpointDirectory where checkpoints go that memory has no room for, to be found again, also after a restart; each
     ///     attention worker needs one of its own. Absent keeps them in memory only
     /// @param checkpointDirectoryBytes most that the files in it take together; the least valuable make room
@@ -379,7 +380,7 @@ public record ClusterFile(
                         "failure-deadline must be at least 200ms: "
                                 + ConfigYaml.text(failureDeadline));
             }
-            reconnectGrace = positive("reconnect-grace", reconnectGrace, Duration.ofSeconds(3));
+            reconnectGrace = positive("reconnect-grace", reconnectGrace, Duration.ofSeconds(30));
             checkpointDirectory =
                     checkpointDirectory == null ? Optional.empty() : checkpointDirectory;
             checkpointDirectoryBytes =

@@ -23,6 +23,8 @@ class ClusterFileTest {
                 """
                 cluster-id: atoll
                 pack-cache-bytes: 500000000000
+                replication: 1
+                gone-after: 30s
                 coordinator:
                   listen: 127.0.0.1:8000
                   max-queued-requests: 64
@@ -49,7 +51,7 @@ class ClusterFileTest {
                   kv-format: bf16
                   combine-deadline: 30s
                   failure-deadline: 2s
-                  reconnect-grace: 3s
+                  reconnect-grace: 30s
                   checkpoint-directory-bytes: 68719476736
                   speculation:
                     drafter: "off"

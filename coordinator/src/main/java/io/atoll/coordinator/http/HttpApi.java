@@ -59,6 +59,7 @@ public final class HttpApi implements AutoCloseable {
     private final GateSettings gate;
     private final Engine engine;
     private final ServerMetrics metrics;
+    private final Optional<ClusterControl> cluster;
     private final ServedModel model;
     private final AttentionWorkerInfo info;
     private final Json json;
@@ -91,6 +92,7 @@ public final class HttpApi implements AutoCloseable {
         this.gate = gate;
         this.engine = engine;
         this.metrics = metrics;
+        this.cluster = cluster;
         this.model = model;
         this.info = info;
         this.json = new Json(settings);
@@ -366,7 +368,10 @@ public final class HttpApi implements AutoCloseable {
                                 HttpResponse.of(
                                         HttpStatus.OK,
                                         METRICS_TYPE,
-                                        HttpData.wrap(metrics.scrape(engine))),
+                                        HttpData.wrap(
+                                                metrics.scrape(
+                                                        engine,
+                                                        cluster.map(ClusterControl::status)))),
                         threads));
     }
 

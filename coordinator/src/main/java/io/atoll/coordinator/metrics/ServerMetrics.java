@@ -1,6 +1,7 @@
 package io.atoll.coordinator.metrics;
 
 import io.atoll.attention.step.Speculation;
+import io.atoll.coordinator.cluster.ClusterStatus;
 import io.atoll.coordinator.engine.Engine;
 import io.atoll.coordinator.engine.EngineObserver;
 import io.atoll.coordinator.sequence.GenerationEvent;
@@ -20,6 +21,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Optional;
 
 /// Counts what the engine does, and writes it together with what the engine and its workers say of themselves.
 ///
@@ -46,6 +48,7 @@ public final class ServerMetrics implements EngineObserver {
     private final PrometheusRegistry registry = new PrometheusRegistry();
     private final PrometheusTextFormatWriter writer = PrometheusTextFormatWriter.create();
     private final WorkerMetrics workers = new WorkerMetrics(registry);
+    private final ClusterMetrics clusters = new ClusterMetrics(registry);
 
     private final Histogram timeToFirstToken =
             histogram(
@@ -193,7 +196,10 @@ public final class ServerMetrics implements EngineObserver {
     }
 
     /// Everything in Prometheus' text format. Asks a remote attention worker for its expert workers, and so may wait for a step.
-    public synchronized byte[] scrape(Engine engine) {
+    ///
+    /// @param cluster that is looked after, if there is one
+    public synchronized byte[] scrape(Engine engine, Optional<ClusterStatus> cluster) {
+        clusters.take(cluster);
         workers.take(engine.load(), engine.workerLoad(), engine.expertWorkers());
         ByteArrayOutputStream text = new ByteArrayOutputStream();
         try {
