@@ -11,10 +11,12 @@ import io.atoll.cli.cluster.RebalanceCommand;
 import io.atoll.cli.cluster.ReplicateCommand;
 import io.atoll.cli.cluster.StatusCommand;
 import io.atoll.cli.cluster.WorkerChange;
+import io.atoll.cli.config.ConfigCommand;
 import io.atoll.cli.conformance.ConformanceCommand;
 import io.atoll.cli.gpu.GpuCheckCommand;
 import io.atoll.cli.keys.KeysCommand;
 import io.atoll.cli.pack.PackCommand;
+import io.atoll.cli.plan.PlanCommand;
 import io.atoll.cli.roles.AttentionWorkerCommand;
 import io.atoll.cli.roles.CoordinatorCommand;
 import io.atoll.cli.roles.ExpertWorkerCommand;
@@ -47,6 +49,8 @@ import picocli.CommandLine.ParameterException;
             GenerateCommand.class,
             PackCommand.class,
             KeysCommand.class,
+            ConfigCommand.class,
+            PlanCommand.class,
             StatusCommand.class,
             EventsCommand.class,
             PlacementCommand.class,

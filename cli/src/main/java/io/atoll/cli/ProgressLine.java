@@ -37,9 +37,10 @@ public final class ProgressLine implements AutoCloseable {
         return new ProgressLine(what, total, System.err, isTerminal(), System::nanoTime);
     }
 
+    /// Whether people look at what is printed.
     @SuppressWarnings(
             "SystemConsoleNull") // it is null in a JVM started with -Djdk.console=java.base
-    private static boolean isTerminal() {
+    public static boolean isTerminal() {
         return System.console() != null
                 && System.console().isTerminal()
                 && !"dumb".equals(System.getenv("TERM"));

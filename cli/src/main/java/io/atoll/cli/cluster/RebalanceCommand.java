@@ -1,6 +1,7 @@
 package io.atoll.cli.cluster;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.atoll.cli.TextTable;
 import io.atoll.cli.client.ApiClient;
 import io.atoll.cli.client.UrlOption;
 import java.io.IOException;
@@ -33,7 +34,7 @@ public final class RebalanceCommand implements Callable<Integer> {
                 "%s %d copies, %s%n",
                 dryRun ? "would load" : "loading",
                 plan.path("copies").asInt(),
-                StatusText.size(plan.path("bytes").asLong()));
+                TextTable.size(plan.path("bytes").asLong()));
         plan.path("workers")
                 .properties()
                 .forEach(

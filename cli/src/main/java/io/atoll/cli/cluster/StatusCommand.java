@@ -1,6 +1,7 @@
 package io.atoll.cli.cluster;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.atoll.cli.ProgressLine;
 import io.atoll.cli.client.ApiClient;
 import io.atoll.cli.client.UrlOption;
 import java.io.IOException;
@@ -42,7 +43,7 @@ public final class StatusCommand implements Callable<Integer> {
             while (true) {
                 JsonNode status = client.get("cluster/status");
                 System.out.print(
-                        (watch && isTerminal() ? REDRAW : "")
+                        (watch && ProgressLine.isTerminal() ? REDRAW : "")
                                 + (json
                                         ? status.toPrettyString() + System.lineSeparator()
                                         : StatusText.of(status)));
@@ -53,9 +54,5 @@ public final class StatusCommand implements Callable<Integer> {
                 TimeUnit.SECONDS.sleep(1);
             }
         }
-    }
-
-    private static boolean isTerminal() {
-        return System.console() != null && System.console().isTerminal();
     }
 }

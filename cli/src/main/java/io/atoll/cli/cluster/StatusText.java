@@ -1,18 +1,11 @@
 package io.atoll.cli.cluster;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.util.ArrayList;
-import java.util.List;
+import io.atoll.cli.TextTable;
 import java.util.Locale;
 
 /// A cluster's status for people.
 final class StatusText {
-    private static final List<String> HEADINGS =
-            List.of("WORKER", "ADDRESS", "STATE", "EXPERTS", "SOLE", "MEMORY", "QUEUE", "DOING");
-
-    /// Columns of numbers.
-    private static final List<Integer> RIGHT = List.of(3, 4, 5, 6);
-
     private StatusText() {}
 
     /// The whole page, lines ended.
@@ -29,10 +22,18 @@ final class StatusText {
                         status.path("replication").asInt(),
                         state(status, experts)));
         text.append(System.lineSeparator());
-        List<List<String>> rows = new ArrayList<>();
-        rows.add(HEADINGS);
-        status.path("workers").forEach(worker -> rows.add(row(worker)));
-        append(text, rows);
+        TextTable workers =
+                new TextTable(
+                        "WORKER",
+                        "ADDRESS",
+                        "STATE",
+                        ">EXPERTS",
+                        ">SOLE",
+                        ">MEMORY",
+                        ">QUEUE",
+                        "DOING");
+        status.path("workers").forEach(worker -> workers.row(cells(worker)));
+        workers.appendTo(text);
         JsonNode alarms = status.path("alarms");
         if (!alarms.isEmpty()) {
             text.append(System.lineSeparator());
@@ -60,19 +61,20 @@ final class StatusText {
         return status.path("settled").asBoolean() ? "all as it should be" : "changing";
     }
 
-    private static List<String> row(JsonNode worker) {
-        return List.of(
-                worker.path("name").asText(),
-                worker.path("address").asText(),
-                life(worker),
-                Integer.toString(worker.path("experts").asInt()),
-                Integer.toString(worker.path("sole_copies").asInt()),
-                "%s of %s"
-                        .formatted(
-                                size(worker.path("bytes").asLong()),
-                                size(worker.path("memory_bytes").asLong())),
-                Integer.toString(worker.path("queued").asInt()),
-                doing(worker));
+    private static String[] cells(JsonNode worker) {
+        return new String[] {
+            worker.path("name").asText(),
+            worker.path("address").asText(),
+            life(worker),
+            Integer.toString(worker.path("experts").asInt()),
+            Integer.toString(worker.path("sole_copies").asInt()),
+            "%s of %s"
+                    .formatted(
+                            TextTable.size(worker.path("bytes").asLong()),
+                            TextTable.size(worker.path("memory_bytes").asLong())),
+            Integer.toString(worker.path("queued").asInt()),
+            doing(worker)
+        };
     }
 
     private static String life(JsonNode worker) {
@@ -95,33 +97,5 @@ final class StatusText {
                                 change.path("done").asInt(),
                                 change.path("wanted").asInt(),
                                 change.path("seconds").asDouble());
-    }
-
-    /// Bytes in decimal units.
-    static String size(long bytes) {
-        if (bytes < 1_000_000_000) {
-            return String.format(Locale.ROOT, "%.1f MB", bytes / 1e6);
-        }
-        return String.format(Locale.ROOT, "%.1f GB", bytes / 1e9);
-    }
-
-    /// A table whose columns are as wide as they need to be.
-    static void append(StringBuilder text, List<List<String>> rows) {
-        int columns = rows.getFirst().size();
-        int[] widths = new int[columns];
-        for (List<String> row : rows) {
-            for (int i = 0; i < columns; i++) {
-                widths[i] = Math.max(widths[i], row.get(i).length());
-            }
-        }
-        for (List<String> row : rows) {
-            StringBuilder line = new StringBuilder();
-            for (int i = 0; i < columns; i++) {
-                String cell = row.get(i);
-                String padding = " ".repeat(widths[i] - cell.length());
-                line.append(RIGHT.contains(i) ? padding + cell : cell + padding).append("  ");
-            }
-            text.append(line.toString().stripTrailing()).append(System.lineSeparator());
-        }
     }
 }

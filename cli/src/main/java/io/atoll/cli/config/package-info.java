@@ -1,0 +1,2 @@
+/// Looking at a cluster file without starting anything.
+package io.atoll.cli.config;
