@@ -2,7 +2,8 @@
 
 1. A conversation of about 4,000 tokens and its second turn: time to the first token of each, from the request on.
 2. Sequences that generate together, 1 and 16, with prompts of about 32 tokens: generated tokens a second of all, while all of them
-   generate, over HTTP. Beside what `atoll bench run` gives for the same batch without HTTP and scheduler.
+   generate, over HTTP. Beside what `atoll bench run` gives for the same batch without HTTP and scheduler. And how much of the time,
+   from the first request to the last token, the step loop was not in a step: scheduling, requests, answers.
 """
 
 import http.client
@@ -78,21 +79,35 @@ def turns(generator):
     )
 
 
+def seconds_in_steps():
+    connection = http.client.HTTPConnection(ADDRESS)
+    connection.request("GET", "/metrics")
+    for line in connection.getresponse().read().decode().splitlines():
+        if line.startswith("atoll_step_duration_seconds_sum"):
+            return float(line.split()[-1])
+    sys.exit("serving: no atoll_step_duration_seconds in /metrics")
+
+
 def together(count, generator):
-    """Tokens a second from the time on at which all have their first, until the first has its last."""
+    """Tokens a second from the time on at which all have their first, until the first has its last; and the part of all the time
+    that was not spent in steps."""
     results = [None] * count
 
     def run(i, prompt):
         results[i] = stream([{"role": "user", "content": prompt}], 128)
 
     threads = [threading.Thread(target=run, args=(i, text(20, generator))) for i in range(count)]
+    before = seconds_in_steps()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    in_steps = seconds_in_steps() - before
     absolute = [[begin + t for t in times] for times, _, _, begin in results]
     start, end = max(times[0] for times in absolute), min(times[-1] for times in absolute)
-    return sum(start < t <= end for times in absolute for t in times) / (end - start)
+    rate = sum(start < t <= end for times in absolute for t in times) / (end - start)
+    everything = max(times[-1] for times in absolute) - min(begin for *_, begin in results)
+    return rate, 1 - in_steps / everything
 
 
 TOKENS_OF_A_WORD = tokens_of_a_word()
@@ -104,8 +119,14 @@ def main():
     for _ in range(ROUNDS):
         turns(generator)
     for count in (1, 16):
-        rates = sorted(together(count, generator) for _ in range(ROUNDS))
-        print(f"{count} together: {statistics.median(rates):.1f} tokens/s ({rates[0]:.1f} to {rates[-1]:.1f})", flush=True)
+        measured = [together(count, generator) for _ in range(ROUNDS)]
+        rates = sorted(rate for rate, _ in measured)
+        outside = statistics.median(share for _, share in measured)
+        print(
+            f"{count} together: {statistics.median(rates):.1f} tokens/s ({rates[0]:.1f} to {rates[-1]:.1f}),"
+            f" {100 * outside:.1f} % of the time outside of steps",
+            flush=True,
+        )
 
 
 main()

@@ -32,12 +32,19 @@ final class ExactClient implements AutoCloseable {
 
     final WirePool pool = new WirePool();
     private final EventLoopGroup loops = DataPlane.eventLoops(1, "test-client");
+    private final int hidden;
     private final ManagedChannel channel;
     private final ClientCall<FlightMessage, FlightMessage> call;
     private final BlockingQueue<FlightMessage> replies = new LinkedBlockingQueue<>();
     private final CompletableFuture<Status> ended = new CompletableFuture<>();
 
     ExactClient(int port) {
+        this(port, TestExperts.HIDDEN);
+    }
+
+    /// @param hidden width of the worker's rows
+    ExactClient(int port, int hidden) {
+        this.hidden = hidden;
         channel =
                 DataPlane.channel(
                                 new InetSocketAddress(InetAddress.getLoopbackAddress(), port),
@@ -78,7 +85,7 @@ final class ExactClient implements AutoCloseable {
                 FlightMessage.of(
                         pool,
                         ExchangeDescriptor.encode(new ExchangeDescriptor.Exact(hello)),
-                        ArrowSchemas.request(format, TestExperts.HIDDEN),
+                        ArrowSchemas.request(format, hidden),
                         NONE));
     }
 

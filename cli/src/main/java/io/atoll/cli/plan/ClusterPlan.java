@@ -34,10 +34,12 @@ record ClusterPlan(
         for (ExpertNode node : nodes) {
             long dense = node.name().equals(attention) ? work.denseBytes() : 0;
             forExperts.add(
-                    ExpertNode.cpu(
+                    new ExpertNode(
                             node.name(),
                             Math.max(0, node.memoryBytes() - dense),
-                            node.bytesPerSecond()));
+                            node.bytesPerSecond(),
+                            node.rowsPerSecond(),
+                            node.device()));
         }
         PlacementResult result =
                 PlacementPlanner.plan(

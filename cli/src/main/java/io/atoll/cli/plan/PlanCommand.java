@@ -55,7 +55,7 @@ public final class PlanCommand implements Callable<Integer> {
 
     @Option(
             names = "--nodes",
-            paramLabel = "[Nx][NAME=]MEMORY@SPEED",
+            paramLabel = "[Nx][NAME=]MEMORY@SPEED[@ARITHMETIC]",
             required = true,
             split = ",",
             description = "The machines, such as 4x64GB@40GB/s.")
@@ -97,7 +97,9 @@ public final class PlanCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        List<ExpertNode> nodes = understood("--nodes", () -> PlannedNodes.parse(machines));
+        PlannedModel model = model();
+        List<ExpertNode> nodes =
+                understood("--nodes", () -> PlannedNodes.parse(machines, model.work()));
         Network network =
                 understood(
                         "--rtt or --link",
@@ -105,7 +107,6 @@ public final class PlanCommand implements Callable<Integer> {
         if (replication < 1 || replication > nodes.size()) {
             throw usage("--replication must be 1 to " + nodes.size() + ": " + replication);
         }
-        PlannedModel model = model();
         String runsAttention = attention.orElseGet(() -> fastest(nodes));
         if (nodes.stream().noneMatch(node -> node.name().equals(runsAttention))) {
             throw usage(

@@ -60,7 +60,7 @@ final class PlanText {
         out.format("%n");
         out.format(
                 "Predicted for short contexts and evenly used experts, from memory and network"
-                        + " alone; docs/placement.md says how far off it was.");
+                        + " alone; docs/placement.md says how far off it was.%n");
         return text.toString();
     }
 
@@ -76,10 +76,17 @@ final class PlanText {
                     TextTable.size(bytes),
                     percent((double) bytes / model.work().experts().totalBytes()),
                     TextTable.size(node.memoryBytes() - bytes),
-                    node.name().equals(plan.attention().name()) ? "attention, experts" : "experts");
+                    roles(node, shard));
         }
         table.appendTo(text);
         out.format("%n");
+    }
+
+    private String roles(ExpertNode node, ExpertShard shard) {
+        if (!node.name().equals(plan.attention().name())) {
+            return shard.isEmpty() ? "nothing" : "experts";
+        }
+        return shard.isEmpty() ? "attention" : "attention, experts";
     }
 
     private void steps() {
@@ -116,7 +123,12 @@ final class PlanText {
                         .min(Comparator.comparingDouble(ExpertNode::bytesPerSecond))
                         .orElseThrow();
         ExpertNode more =
-                ExpertNode.cpu("one-more", smallest.memoryBytes(), smallest.bytesPerSecond());
+                new ExpertNode(
+                        "one-more",
+                        smallest.memoryBytes(),
+                        smallest.bytesPerSecond(),
+                        smallest.rowsPerSecond(),
+                        smallest.device());
         double now = rate(plan);
         double then = rate(plan.with(more, machines));
         out.format(

@@ -46,6 +46,7 @@ final record PlannedModel(String name, ModelWork work) {
                         shape.hidden(),
                         shape.expertsPerToken(),
                         all - routed - embedding,
+                        3L * shape.hidden() * shape.expertInner(),
                         ExpertSizes.uniform(shape.layers(), shape.experts(), expert)));
     }
 
@@ -77,6 +78,7 @@ final record PlannedModel(String name, ModelWork work) {
                             config.hiddenSize(),
                             config.expertsPerToken(),
                             Math.max(0, bytes(path) - sizes.totalBytes() - embedding),
+                            3L * config.hiddenSize() * config.moeIntermediateSize(),
                             sizes));
         }
     }

@@ -16,6 +16,7 @@ final class Quantity {
             Map.of(
                     "mbit", 125e3, "gbit", 125e6, "mbit/s", 125e3, "gbit/s", 125e6, "mb/s", 1e6,
                     "gb/s", 1e9);
+    private static final Map<String, Double> OPERATIONS = Map.of("gflop/s", 1e9, "tflop/s", 1e12);
     private static final Map<String, Double> SECONDS = Map.of("us", 1e-6, "ms", 1e-3, "s", 1.0);
 
     private Quantity() {}
@@ -26,6 +27,10 @@ final class Quantity {
 
     static double bytesPerSecond(String text) {
         return parse(text, BYTES_PER_SECOND, "a speed such as 40GB/s");
+    }
+
+    static double operationsPerSecond(String text) {
+        return parse(text, OPERATIONS, "a rate of arithmetic such as 600GFLOP/s");
     }
 
     /// In bytes a second.

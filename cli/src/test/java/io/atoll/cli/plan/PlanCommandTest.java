@@ -86,6 +86,7 @@ class PlanCommandTest {
                 "35b | 64GB | 1 | --nodes: '64GB' is not like 64GB@40GB/s",
                 "35b | 64@40GB/s | 1 | '64' is not an amount of memory",
                 "35b | 64GB@40 | 1 | '40' is not a speed",
+                "35b | 64GB@40GB/s@600 | 1 | '600' is not a rate of arithmetic",
                 "35b | 0x64GB@40GB/s | 1 | 1 to 1000 machines",
                 "35b | a=64GB@40GB/s,a=64GB@40GB/s | 1 | two machines are named 'a'",
                 "35b | 64GB@40GB/s | 2 | --replication must be 1 to 1: 2",

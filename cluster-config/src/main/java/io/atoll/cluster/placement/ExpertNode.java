@@ -5,7 +5,8 @@ package io.atoll.cluster.placement;
 /// @param name unique among the nodes
 /// @param memoryBytes for packed experts, and nothing else
 /// @param bytesPerSecond of expert weights while it computes one row each: the lesser of the memory's bandwidth and the kernels' speed
-/// @param rowsPerSecond rows times experts that its kernels compute when weights are read for many rows; decides for a GPU only
+/// @param rowsPerSecond rows times experts that its kernels compute when weights are read for many rows; decides for a GPU, and for a
+///     CPU whose experts have so many rows that reading is not what takes the time
 /// @param device what its load is counted in
 public record ExpertNode(
         String name, long memoryBytes, double bytesPerSecond, double rowsPerSecond, Device device) {
@@ -41,7 +42,7 @@ public record ExpertNode(
     /// @param rows of a step that choose it, on average
     double seconds(long bytes, double touched, double rows) {
         return switch (device) {
-            case CPU -> touched * bytes / bytesPerSecond;
+            case CPU -> Math.max(touched * bytes / bytesPerSecond, rows / rowsPerSecond);
             case GPU -> rows / rowsPerSecond;
         };
     }

@@ -6,12 +6,13 @@ import java.util.Random;
 
 /// How long a step of decoding will take, and why.
 ///
-/// A step reads the dense weights once, and layer by layer sends its rows away, waits until the slowest worker has read the
-/// experts that they chose there, and takes the sums back. So its time is the sum of four parts. What is left out: arithmetic
-/// (the memory is taken for the bottleneck, as it is for few rows), attention over long contexts, and whatever runs beside.
+/// A step reads the dense weights once, and layer by layer sends its rows away, waits until the slowest worker is done with the
+/// experts that they chose there, and takes the sums back. So its time is the sum of four parts. A matrix takes the time of
+/// reading it, or of its arithmetic if that is longer. What is left out: attention over long contexts, the preparation of rows,
+/// and whatever runs beside.
 ///
 /// @param rows of the step, one for each sequence
-/// @param denseSeconds of reading the dense weights
+/// @param denseSeconds of the dense weights
 /// @param expertSeconds of the slowest workers of all layers
 /// @param roundTripSeconds of the round trips of all layers
 /// @param linkSeconds of rows and sums on the attention worker's link
@@ -74,11 +75,18 @@ public record StepPrediction(
         }
         return new StepPrediction(
                 rows,
-                work.denseBytes() / attention.bytesPerSecond(),
+                denseSeconds(work, attention, rows),
                 experts / DRAWN_STEPS,
                 trips / DRAWN_STEPS,
                 bytes / DRAWN_STEPS / network.linkBytesPerSecond,
                 nodes.get(most).name());
+    }
+
+    private static double denseSeconds(ModelWork work, ExpertNode attention, int rows) {
+        double expertsWorth = work.denseWeights() / work.expertWeights();
+        return Math.max(
+                work.denseBytes() / attention.bytesPerSecond(),
+                rows * expertsWorth / attention.rowsPerSecond());
     }
 
     private static int[][] draw(Random random, int rows, ModelWork work) {
@@ -201,8 +209,8 @@ public record StepPrediction(
     /// The parts, the longest first.
     public List<Part> parts(String attention) {
         List<Part> parts = new ArrayList<>();
-        parts.add(new Part("reading dense weights on " + attention, denseSeconds));
-        parts.add(new Part("reading experts, most often waiting for " + slowest, expertSeconds));
+        parts.add(new Part("dense weights on " + attention, denseSeconds));
+        parts.add(new Part("experts, most often waiting for " + slowest, expertSeconds));
         parts.add(new Part("round trips", roundTripSeconds));
         parts.add(new Part("rows and sums on the link of " + attention, linkSeconds));
         parts.sort((a, b) -> Double.compare(b.seconds, a.seconds));

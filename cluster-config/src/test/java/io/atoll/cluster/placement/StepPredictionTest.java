@@ -17,7 +17,8 @@ class StepPredictionTest {
     private static final Network NETWORK = new Network(200e-6, 1.25e9);
 
     private static ModelWork work(int experts, int perToken) {
-        return new ModelWork(4096, perToken, DENSE, ExpertSizes.uniform(LAYERS, experts, EXPERT));
+        return new ModelWork(
+                4096, perToken, DENSE, EXPERT, ExpertSizes.uniform(LAYERS, experts, EXPERT));
     }
 
     private static Placement on(List<String> nodes, int experts) {
@@ -81,6 +82,21 @@ class StepPredictionTest {
                         32);
         assertTrue(faster.tokensPerSecond() > before);
         assertEquals("b", faster.slowest());
+    }
+
+    @Test
+    void manyRowsTakeTheTimeOfTheirArithmetic() {
+        // Weights of one byte, and as many operations a second as the memory gives bytes: one row
+        // takes twice as long to compute as
+        // its weights take to read.
+        ModelWork work = work(8, 8);
+        ExpertNode slow =
+                new ExpertNode(
+                        "a", 1L << 40, SPEED, work.rowsPerSecond(SPEED), ExpertNode.Device.CPU);
+        StepPrediction step =
+                StepPrediction.of(work, List.of(slow), on(List.of("a"), 8), slow, NETWORK, 16);
+        assertEquals(16 * 2 * DENSE / SPEED, step.denseSeconds(), 1e-9);
+        assertEquals(16 * 2 * LAYERS * 8 * EXPERT / SPEED, step.expertSeconds(), 1e-9);
     }
 
     @Test

@@ -18,6 +18,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// Keeps what expert workers hold as it should be: repairs, moves, drains.
 ///
@@ -35,10 +37,16 @@ public final class ClusterControl implements AutoCloseable {
     private static final Duration CHANGE_LIMIT = Duration.ofMinutes(5);
     private static final Duration RETRY_AFTER = Duration.ofSeconds(10);
 
+    /// A worker that has never answered may be loading for this long.
+    private static final Duration ASSEMBLY_LIMIT = Duration.ofMinutes(15);
+
     /// A change that takes longer is worth a look.
     private static final Duration STUCK_AFTER = Duration.ofSeconds(60);
 
+    private static final Logger LOG = LoggerFactory.getLogger(ClusterControl.class);
+
     private final ClusterSettings settings;
+    private final long startNanos = System.nanoTime();
     private final ClusterEvents events = new ClusterEvents(Clock.systemUTC());
     private final ExecutorService calls;
     private final Thread thread;
@@ -78,9 +86,14 @@ public final class ClusterControl implements AutoCloseable {
     private void loop() {
         try {
             while (awaitTurn()) {
-                askAll();
-                synchronized (this) {
-                    decide();
+                try {
+                    askAll();
+                    synchronized (this) {
+                        decide();
+                    }
+                } catch (RuntimeException e) {
+                    // A bug must not end the care for the cluster: the next turn looks anew.
+                    LOG.error("a turn of the cluster control failed", e);
                 }
             }
         } catch (InterruptedException _) {
@@ -130,6 +143,10 @@ public final class ClusterControl implements AutoCloseable {
         } catch (ControlException e) {
             synchronized (this) {
                 silent(worker, e.getMessage());
+            }
+        } catch (IllegalArgumentException e) {
+            synchronized (this) {
+                silent(worker, "its answer makes no sense: " + e.getMessage());
             }
         }
     }
@@ -196,6 +213,7 @@ public final class ClusterControl implements AutoCloseable {
             events.add("worker-away", worker.name(), reason);
         }
         if (worker.life == Life.AWAY
+                && worker.isKnown()
                 && System.nanoTime() - worker.answeredNanos >= settings.goneAfter().toNanos()) {
             worker.life = Life.GONE;
             events.add(
@@ -208,8 +226,8 @@ public final class ClusterControl implements AutoCloseable {
     /// Starts what is to be done now.
     private void decide() {
         Optional<ExpertSizes> sizes = sizes();
-        if (sizes.isEmpty()) {
-            return; // nobody has answered yet
+        if (sizes.isEmpty() || isAssembling()) {
+            return;
         }
         Reconciler.Plan plan = plan(sizes.get());
         boolean changing = workers.stream().anyMatch(WorkerRecord::isChanging);
@@ -237,6 +255,12 @@ public final class ClusterControl implements AutoCloseable {
                 events.add("drained", worker.name(), "holds nothing any more and can be stopped");
             }
         }
+    }
+
+    /// Whether some worker has not been seen yet and may still be loading what it should hold: until then nothing is missing.
+    private boolean isAssembling() {
+        return System.nanoTime() - startNanos < ASSEMBLY_LIMIT.toNanos()
+                && workers.stream().anyMatch(worker -> !worker.isKnown());
     }
 
     private void noteHomeless(int now) {

@@ -225,6 +225,11 @@ final class ExchangeStream extends ServerCall.Listener<FlightMessage>
         return true;
     }
 
+    /// Whether an attention worker has said hello on it.
+    synchronized boolean isOfAttentionWorker() {
+        return wireVersion != 0;
+    }
+
     /// Tells an attention worker what is held now. One that speaks a version without such messages says hello again, since its
     /// stream ends.
     void announceHeld() {

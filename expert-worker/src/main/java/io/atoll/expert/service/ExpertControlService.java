@@ -213,7 +213,7 @@ public final class ExpertControlService extends ExpertControlImplBase implements
                         .setThreads(machine.threads())
                         .setCompute(machine.compute())
                         .setQueuedDispatches(queue.size())
-                        .setStreams(service.openStreams())
+                        .setStreams(service.attentionStreams())
                         .setLoading(changes.loading().map(ExpertShard::toString).orElse(""))
                         .setStartedMillis(
                                 ProcessHandle.current()

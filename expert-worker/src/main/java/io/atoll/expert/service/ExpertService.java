@@ -73,6 +73,11 @@ public final class ExpertService implements AutoCloseable {
         return streams.size();
     }
 
+    /// Streams of attention workers that have said hello; plain Flight clients do not count.
+    int attentionStreams() {
+        return (int) streams.stream().filter(ExchangeStream::isOfAttentionWorker).count();
+    }
+
     /// Tells every attention worker what is held now.
     public void announceHeld() {
         for (ExchangeStream stream : streams) {
