@@ -2,6 +2,8 @@ package io.atoll.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.atoll.coordinator.cluster.ClusterSettings;
+import io.atoll.coordinator.cluster.ClusterSettings.WorkerAddress;
 import io.atoll.coordinator.engine.EngineSettings;
 import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.http.HttpSettings;
@@ -26,6 +28,17 @@ import java.util.concurrent.CompletableFuture;
 ///
 /// Bodies are JSON with single quotes, which become double ones.
 public final class TestCoordinator implements AutoCloseable {
+    /// A cluster whose worker never answers.
+    private static final ClusterSettings NOBODY =
+            new ClusterSettings(
+                    "test",
+                    1,
+                    List.of(new WorkerAddress("w1", "127.0.0.1", 1)),
+                    4,
+                    1,
+                    ClusterSettings.DEFAULT_POLL,
+                    Duration.ofSeconds(30));
+
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final FakeAttentionWorker worker;
@@ -79,7 +92,7 @@ public final class TestCoordinator implements AutoCloseable {
                                     gate,
                                     engine,
                                     traces,
-                                    Optional.empty(),
+                                    Optional.of(NOBODY),
                                     InsecureChannelCredentials.create()),
                             worker,
                             TestModel.model());
