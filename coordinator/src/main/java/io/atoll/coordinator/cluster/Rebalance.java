@@ -57,15 +57,18 @@ public record Rebalance(
                         PlacementGoal.DEFAULT.withReplication(
                                 Math.min(replication, workers.size())),
                         current(now, sizes));
-        if (!(result instanceof PlacementResult.Placed(Placement placement, int copies))) {
+        if (!(result instanceof PlacementResult.Placed(Placement placement, int _))) {
             throw new RefusedException("no placement: " + result);
         }
         Map<String, ExpertShard> then = new HashMap<>();
+        int copies = 0;
         long bytes = 0;
         for (WorkerRecord worker : workers) {
             ExpertShard shard = placement.shard(worker.name());
             then.put(worker.name(), shard);
-            bytes += sizes.bytes(shard.without(worker.held));
+            ExpertShard missing = shard.without(worker.held);
+            copies += missing.size();
+            bytes += sizes.bytes(missing);
         }
         return new Rebalance(copies, bytes, now, then, applied);
     }
