@@ -153,7 +153,8 @@ class ClusterControlTest {
                 await(
                         control,
                         status ->
-                                node(status, "w4").life() == Life.LIVE
+                                status.settled()
+                                        && node(status, "w4").life() == Life.LIVE
                                         && node(status, "w1").held().equals(shard("0-15"))
                                         && node(status, "w2").held().equals(shard("0-15")));
         assertEquals(List.of(), back.alarms());
