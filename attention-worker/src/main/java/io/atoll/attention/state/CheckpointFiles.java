@@ -19,6 +19,7 @@ import java.util.Queue;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -333,6 +334,15 @@ final class CheckpointFiles implements AutoCloseable {
     }
 
     /// Waits for both threads to leave the memory of the states, a piece of a file at most, and gives up the directory.
+    /// Waits until nothing is being written. Any thread may.
+    void awaitWritten() throws InterruptedException {
+        try {
+            writer.submit(() -> {}).get();
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e.getCause()); // there is nothing in it that could fail
+        }
+    }
+
     @Override
     public void close() {
         closed = true;

@@ -498,6 +498,13 @@ public final class SequenceStates implements AutoCloseable {
         return cache.size();
     }
 
+    /// Waits until no checkpoint is on its way to the disk. Any thread may.
+    public void awaitStored() throws InterruptedException {
+        if (files.isPresent()) {
+            files.get().awaitWritten();
+        }
+    }
+
     /// Checkpoints that are on disk.
     public int storedCheckpoints() {
         return files.map(CheckpointFiles::size).orElse(0);

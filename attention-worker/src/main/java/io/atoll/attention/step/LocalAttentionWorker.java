@@ -887,6 +887,11 @@ public final class LocalAttentionWorker implements AttentionWorker {
         return states.freeSequences();
     }
 
+    /// Waits until no checkpoint is on its way to the disk. Any thread may.
+    void awaitStored() throws InterruptedException {
+        states.awaitStored();
+    }
+
     /// Puts another drafter in the place of the settings', for tests of what becomes of its guesses.
     void draftWith(Drafter other) {
         drafter = other;

@@ -117,16 +117,8 @@ class CheckpointDiskTest {
             assertEquals(0, opened(test, i, prompt));
             test.step(TestWorker.piece(i, Arrays.copyOf(prompt, CHECKPOINT + 1), 0, CHECKPOINT));
             test.worker.close(i);
-            settle();
+            test.worker.awaitStored();
         }
-    }
-
-    /// Waits for a write that is under way.
-    private void settle() throws Exception {
-        while (names().anyMatch(name -> name.endsWith(".unfinished"))) {
-            Thread.sleep(1);
-        }
-        Thread.sleep(5);
     }
 
     private Stream<String> names() throws IOException {
@@ -309,7 +301,7 @@ class CheckpointDiskTest {
                 open(test.worker, i, prompt);
                 test.step(TestWorker.piece(i, Arrays.copyOf(prompt, 71), 0, CHECKPOINT));
                 test.worker.close(i);
-                settle();
+                test.worker.awaitStored();
                 assertTrue(checkpoints().size() <= 2, () -> "after " + prompt.length);
             }
         }
