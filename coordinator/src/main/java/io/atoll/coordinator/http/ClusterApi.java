@@ -230,12 +230,17 @@ final class ClusterApi {
         } catch (RefusedException e) {
             throw refused(caller, what, e);
         }
-        AUDIT.info("{}: {}", caller.name(), what);
+        AUDIT.info("{}: {}", caller.name(), oneLine(what));
         out.close(HttpApi.ok(json.write(json.object().put("status", "accepted"))));
     }
 
     private static RequestException refused(Caller caller, String what, RefusedException e) {
-        AUDIT.info("{}: {}, refused: {}", caller.name(), what, e.getMessage());
+        AUDIT.info("{}: {}, refused: {}", caller.name(), oneLine(what), oneLine(e.getMessage()));
         return RequestException.of(ErrorCode.INVALID_REQUEST, e.getMessage());
+    }
+
+    /// What a request says must not look like further lines of the log.
+    private static String oneLine(String text) {
+        return text.replaceAll("\\p{Cntrl}", "?");
     }
 }
