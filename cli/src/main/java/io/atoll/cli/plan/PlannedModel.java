@@ -25,33 +25,36 @@ import java.util.stream.Stream;
 ///
 /// @param name for people
 final record PlannedModel(String name, ModelWork work) {
+    private static final int FEW_TOKENS = 4096;
+
     /// Of a release's shape, such as `397b`; empty if there is none of that name.
     static Optional<PlannedModel> named(String shape) {
         return SyntheticShape.named(shape).map(PlannedModel::of);
     }
 
     /// The file that `bench synth` would write has every weight once. What it is larger than one of half the experts are the
-    /// others, and what it is larger than one with a smaller vocabulary is embedding and LM head.
+    /// others. It is asked for with few tokens, since making up names for all of them takes a second.
     private static PlannedModel of(SyntheticShape shape) {
-        long all = fileBytes(shape, shape.vocabulary(), shape.experts());
-        int half = shape.experts() / 2;
-        long routed = 2 * (all - fileBytes(shape, shape.vocabulary(), half));
+        long all = fileBytes(shape, shape.experts());
+        long routed = 2 * (all - fileBytes(shape, shape.experts() / 2));
         long expert = routed / shape.layers() / shape.experts();
-        // Of the two tables of a token only the LM head is read whole; Q4_K has 144 bytes for 256
-        // weights.
-        long embedding = (long) shape.vocabulary() * shape.hidden() * 144 / 256;
+        // Of the two tables of a token only the LM head is read whole: Q6_K has 210 bytes for 256
+        // weights, Q4_K of the
+        // embedding 144.
+        long embedding = (long) FEW_TOKENS * shape.hidden() * 144 / 256;
+        long headOfTheRest = (long) (shape.vocabulary() - FEW_TOKENS) * shape.hidden() * 210 / 256;
         return new PlannedModel(
                 shape.name() + " as Q4_K_M",
                 new ModelWork(
                         shape.hidden(),
                         shape.expertsPerToken(),
-                        all - routed - embedding,
+                        all - routed - embedding + headOfTheRest,
                         3L * shape.hidden() * shape.expertInner(),
                         ExpertSizes.uniform(shape.layers(), shape.experts(), expert)));
     }
 
-    private static long fileBytes(SyntheticShape shape, int vocabulary, int experts) {
-        return new SyntheticModel(shape.cut(shape.layers(), vocabulary, experts), 1).fileBytes();
+    private static long fileBytes(SyntheticShape shape, int experts) {
+        return new SyntheticModel(shape.cut(shape.layers(), FEW_TOKENS, experts), 1).fileBytes();
     }
 
     /// Of a model on disk. Nothing but its headers is read.

@@ -30,11 +30,11 @@ class PlanCommandTest {
 
     @Test
     void saysWhereBytesGoAndWhatEachMachineMeans() {
-        assertEquals(0, plan("--model", "397b", "--nodes", "big=256GB@80GB/s,2x64GB@40GB/s"));
+        assertEquals(0, plan("--model", "35b", "--nodes", "big=16GB@80GB/s,2x8GB@40GB/s"));
         String text = out.toString();
         for (String expected :
                 List.of(
-                        "397b as Q4_K_M: 234.5 GB of routed experts (60 layers of 512, 10 a token)",
+                        "35b as Q4_K_M: 19.6 GB of routed experts (40 layers of 256, 8 a token)",
                         "of dense weights on big",
                         "attention, experts",
                         "LIMITED BY",
@@ -47,7 +47,7 @@ class PlanCommandTest {
 
     @Test
     void withTwoCopiesAnyOtherMachineMayBeLost() {
-        assertEquals(0, plan("--model", "35b", "--nodes", "3x48GB@40GB/s", "--replication", "2"));
+        assertEquals(0, plan("--model", "35b", "--nodes", "3x24GB@40GB/s", "--replication", "2"));
         String text = out.toString();
         assertTrue(text.contains("without n2: "), text);
         assertTrue(text.contains("every expert has another copy"), text);
