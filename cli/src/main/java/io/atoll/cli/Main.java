@@ -1,6 +1,7 @@
 package io.atoll.cli;
 
 import io.atoll.cli.bench.BenchCommand;
+import io.atoll.cli.certs.CertsCommand;
 import io.atoll.cli.chaos.ChaosCommand;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.cluster.DrainCommand;
@@ -49,6 +50,7 @@ import picocli.CommandLine.ParameterException;
             GenerateCommand.class,
             PackCommand.class,
             KeysCommand.class,
+            CertsCommand.class,
             ConfigCommand.class,
             PlanCommand.class,
             StatusCommand.class,

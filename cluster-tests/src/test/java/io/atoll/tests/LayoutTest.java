@@ -73,6 +73,7 @@ class LayoutTest {
     void incubatingAndOptionalLibrariesStayInTheirRooms() {
         onlyIn("io.atoll.kernels.vector..", "jdk.incubator.vector..");
         onlyIn("io.atoll.kernels.cuda..", "jcuda..");
+        onlyIn("io.atoll.cli.certs..", "org.bouncycastle..");
         onlyIn("io.atoll.cluster.membership..", "com.hazelcast..");
         onlyIn("io.atoll.coordinator.http..", "com.linecorp.armeria..");
         onlyIn("io.atoll.coordinator.metrics..", "io.prometheus..");

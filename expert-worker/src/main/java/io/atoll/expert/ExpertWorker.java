@@ -19,8 +19,10 @@ import io.atoll.kernels.cuda.Cuda;
 import io.atoll.kernels.cuda.CudaException;
 import io.atoll.proto.wire.DataPlane;
 import io.atoll.proto.wire.RowFormat;
+import io.grpc.InsecureServerCredentials;
 import io.grpc.Server;
 import io.grpc.ServerBuilder;
+import io.grpc.ServerCredentials;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.netty.channel.EventLoopGroup;
@@ -55,10 +57,18 @@ public final class ExpertWorker implements AutoCloseable {
     private final Optional<LoadedModel> model;
     private boolean closed;
 
-    /// Loads the experts of the settings' shard from the model.
+    /// Loads the experts of the settings' shard from the model, and lets everybody in who reaches it.
     ///
     /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
     public static ExpertWorker open(ExpertWorkerSettings settings) {
+        return open(settings, InsecureServerCredentials.create());
+    }
+
+    /// Loads the experts of the settings' shard from the model.
+    ///
+    /// @param credentials of this node, and how it checks its peers'
+    /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
+    public static ExpertWorker open(ExpertWorkerSettings settings, ServerCredentials credentials) {
         LoadedModel model = new LoadedModel(settings);
         try {
             return new ExpertWorker(
@@ -66,7 +76,8 @@ public final class ExpertWorker implements AutoCloseable {
                     model.experts(),
                     model.digest(),
                     KernelLibrary.select(settings.kernels()),
-                    Optional.of(model));
+                    Optional.of(model),
+                    credentials);
         } catch (RuntimeException | Error e) {
             model.close();
             throw e;
@@ -81,7 +92,8 @@ public final class ExpertWorker implements AutoCloseable {
                 store,
                 modelDigest,
                 KernelLibrary.select(settings.kernels()),
-                Optional.empty());
+                Optional.empty(),
+                InsecureServerCredentials.create());
     }
 
     private ExpertWorker(
@@ -89,7 +101,8 @@ public final class ExpertWorker implements AutoCloseable {
             ExpertStore store,
             String modelDigest,
             Kernels kernels,
-            Optional<LoadedModel> model) {
+            Optional<LoadedModel> model,
+            ServerCredentials credentials) {
         this.settings = settings;
         this.store = store;
         this.model = model;
@@ -137,7 +150,11 @@ public final class ExpertWorker implements AutoCloseable {
                                         heat));
         loops = DataPlane.eventLoops(1, settings.name() + "-net");
         ServerBuilder<?> builder =
-                DataPlane.server(new InetSocketAddress(settings.host(), settings.port()), loops)
+                DataPlane.server(
+                                new InetSocketAddress(settings.host(), settings.port()),
+                                credentials,
+                                loops,
+                                settings.name())
                         .addService(service.definition())
                         .addService(health.getHealthService());
         control.ifPresent(builder::addService);

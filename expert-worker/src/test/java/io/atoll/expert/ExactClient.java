@@ -14,6 +14,7 @@ import io.atoll.proto.wire.SumReader;
 import io.atoll.proto.wire.WirePool;
 import io.grpc.CallOptions;
 import io.grpc.ClientCall;
+import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
@@ -48,6 +49,7 @@ final class ExactClient implements AutoCloseable {
         channel =
                 DataPlane.channel(
                                 new InetSocketAddress(InetAddress.getLoopbackAddress(), port),
+                                InsecureChannelCredentials.create(),
                                 loops)
                         .build();
         call = channel.newCall(DataPlane.exchangeMethod(pool), CallOptions.DEFAULT);

@@ -1,5 +1,7 @@
 package io.atoll.attention.moe;
 
+import io.grpc.ChannelCredentials;
+import io.grpc.InsecureChannelCredentials;
 import java.time.Duration;
 import java.util.List;
 
@@ -16,6 +18,7 @@ import java.util.List;
 /// @param maxBackoff longest wait between attempts
 /// @param spin how long a combine looks for replies before it parks
 /// @param maxMessageBytes largest body of a message; more rows travel as several
+/// @param credentials of this node, and how it checks the workers'
 public record RemoteExpertsSettings(
         String sender,
         String clusterId,
@@ -26,7 +29,8 @@ public record RemoteExpertsSettings(
         Duration minBackoff,
         Duration maxBackoff,
         Duration spin,
-        int maxMessageBytes) {
+        int maxMessageBytes,
+        ChannelCredentials credentials) {
     public static final Duration DEFAULT_FAILURE_DEADLINE = Duration.ofSeconds(2);
     public static final Duration DEFAULT_RECONNECT_GRACE = Duration.ofSeconds(2);
     public static final Duration DEFAULT_MIN_BACKOFF = Duration.ofMillis(50);
@@ -68,7 +72,7 @@ public record RemoteExpertsSettings(
         }
     }
 
-    /// Default waits, and a spin where there are cores to spare for it.
+    /// Default waits, a spin where there are cores to spare for it, and no TLS.
     public static RemoteExpertsSettings of(
             String sender, String clusterId, List<WorkerAddress> workers) {
         return new RemoteExpertsSettings(
@@ -81,7 +85,24 @@ public record RemoteExpertsSettings(
                 DEFAULT_MIN_BACKOFF,
                 DEFAULT_MAX_BACKOFF,
                 defaultSpin(),
-                DEFAULT_MESSAGE_BYTES);
+                DEFAULT_MESSAGE_BYTES,
+                InsecureChannelCredentials.create());
+    }
+
+    /// The same, with other credentials.
+    public RemoteExpertsSettings with(ChannelCredentials other) {
+        return new RemoteExpertsSettings(
+                sender,
+                clusterId,
+                placementEpoch,
+                workers,
+                failureDeadline,
+                reconnectGrace,
+                minBackoff,
+                maxBackoff,
+                spin,
+                maxMessageBytes,
+                other);
     }
 
     /// Spinning helps only where the event loop does not need the core.

@@ -15,6 +15,7 @@ import io.atoll.proto.wire.FlightMessage;
 import io.atoll.proto.wire.Handshake;
 import io.atoll.proto.wire.HeldUpdate;
 import io.atoll.proto.wire.MalformedMessageException;
+import io.atoll.proto.wire.StatusText;
 import io.atoll.proto.wire.SumReader;
 import io.atoll.proto.wire.WirePool;
 import io.grpc.CallOptions;
@@ -164,7 +165,10 @@ final class WorkerLane {
                 return;
             }
             ManagedChannel channel =
-                    DataPlane.channel(new InetSocketAddress(address.host(), address.port()), loops)
+                    DataPlane.channel(
+                                    new InetSocketAddress(address.host(), address.port()),
+                                    settings.credentials(),
+                                    loops)
                             .withOption(
                                     ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_TIMEOUT_MILLIS)
                             .build();
@@ -187,7 +191,7 @@ final class WorkerLane {
     }
 
     private void down(Session session, Status status) {
-        String why = describe(status);
+        String why = StatusText.of(status);
         synchronized (this) {
             if (!session.equals(current)) {
                 return;
@@ -226,18 +230,6 @@ final class WorkerLane {
         long min = settings.minBackoff().toMillis();
         long max = settings.maxBackoff().toMillis();
         return Math.min(max, min << Math.min(failures - 1, 20));
-    }
-
-    private static String describe(Status status) {
-        StringBuilder text = new StringBuilder(status.getCode().toString());
-        if (status.getDescription() != null) {
-            text.append(": ").append(status.getDescription());
-        }
-        Throwable cause = status.getCause();
-        if (cause != null && cause.getMessage() != null) {
-            text.append(" (").append(cause.getMessage()).append(')');
-        }
-        return text.toString();
     }
 
     void close() {

@@ -1,11 +1,13 @@
 package io.atoll.attention.step;
 
 import io.atoll.proto.v1.AttentionGrpc;
+import io.atoll.proto.wire.DataPlane;
 import io.grpc.Server;
 import io.grpc.ServerCredentials;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
+import io.netty.channel.EventLoopGroup;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.concurrent.ExecutorService;
@@ -33,6 +35,7 @@ public final class AttentionServer implements AutoCloseable {
     private static final long CLOSE_SECONDS = 5;
 
     private final ExecutorService requests;
+    private final EventLoopGroup loops;
     private final HealthStatusManager health = new HealthStatusManager();
     private final Server server;
     private final int port;
@@ -53,9 +56,13 @@ public final class AttentionServer implements AutoCloseable {
         requests =
                 Executors.newSingleThreadExecutor(
                         Thread.ofPlatform().daemon().name("attention-requests").factory());
+        loops = DataPlane.eventLoops(1, "attention-net");
         try {
             server =
                     NettyServerBuilder.forAddress(address, credentials)
+                            .bossEventLoopGroup(loops)
+                            .workerEventLoopGroup(loops)
+                            .channelFactory(DataPlane.listeners("attention worker"))
                             .directExecutor() // a session hands each request over at once
                             .maxInboundMessageSize(AttentionMessages.MAX_MESSAGE_BYTES)
                             .maxConcurrentCallsPerConnection(2 * MAX_SESSIONS)
@@ -72,6 +79,7 @@ public final class AttentionServer implements AutoCloseable {
                             .start();
         } catch (IOException | RuntimeException e) {
             requests.shutdown();
+            loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
             throw e;
         }
         port = server.getPort();
@@ -99,6 +107,7 @@ public final class AttentionServer implements AutoCloseable {
             interrupted = true;
         }
         requests.close();
+        loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly();
         if (interrupted) {
             Thread.currentThread().interrupt();
         }

@@ -11,6 +11,7 @@ import io.atoll.proto.v1.CheckAttention;
 import io.atoll.proto.v1.CheckOpening;
 import io.atoll.proto.v1.CloseSequence;
 import io.atoll.proto.v1.ListExpertWorkers;
+import io.atoll.proto.wire.StatusText;
 import io.grpc.ChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -377,16 +378,11 @@ public final class RemoteAttentionWorker implements AttentionWorker {
 
         @Override
         public void onError(Throwable error) {
-            Status status = Status.fromThrowable(error);
-            Throwable cause = status.getCause();
             endWith(
                     "the stream of "
                             + target
                             + " broke: "
-                            + status.getCode()
-                            + " "
-                            + status.getDescription()
-                            + (cause == null ? "" : " (" + cause + ")"));
+                            + StatusText.of(Status.fromThrowable(error)));
         }
 
         @Override

@@ -25,6 +25,7 @@ import io.atoll.proto.v1.DescribeRequest;
 import io.atoll.proto.v1.ExpertControlGrpc;
 import io.atoll.proto.v1.WorkerDescription;
 import io.atoll.proto.wire.RowFormat;
+import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.netty.NettyChannelBuilder;
 import java.lang.foreign.Arena;
@@ -132,7 +133,8 @@ class RemoteExpertsTest {
                         Duration.ofMillis(5),
                         Duration.ofMillis(20),
                         Duration.ZERO,
-                        messageBytes);
+                        messageBytes,
+                        InsecureChannelCredentials.create());
         String digest;
         try (ModelDirectory model = ModelDirectory.open(MODEL)) {
             digest = model.modelDigest();

@@ -138,6 +138,7 @@ final class Measurement {
                 file.packCacheBytes(),
                 file.replication(),
                 file.goneAfter(),
+                Optional.empty(), // these workers are on this machine, and were told no more
                 file.coordinator(),
                 file.attentionWorker(),
                 sections);

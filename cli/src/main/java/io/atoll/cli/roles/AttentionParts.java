@@ -24,6 +24,8 @@ import io.atoll.model.config.TextConfig;
 import io.atoll.model.grammar.ConstraintCache;
 import io.atoll.model.weights.WeightPacking;
 import io.atoll.proto.wire.RowFormat;
+import io.grpc.ChannelCredentials;
+import io.grpc.InsecureChannelCredentials;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
@@ -45,6 +47,7 @@ public final class AttentionParts implements AutoCloseable {
             ClusterFile file,
             Optional<String> kernelLabel,
             boolean local,
+            ChannelCredentials credentials,
             UnaryOperator<RoutedExperts> around) {
         try {
             AttentionSection section = file.attentionWorker();
@@ -65,7 +68,8 @@ public final class AttentionParts implements AutoCloseable {
                                             file.expertFormat().map(_ -> WeightFormat.Q8),
                                             kernels,
                                             pool)
-                                    : remoteExperts(model, modelDigest, file, kernels));
+                                    : remoteExperts(
+                                            model, modelDigest, file, kernels, credentials));
             RoutedExperts experts = around.apply(held);
             worker =
                     opened.add(
@@ -107,6 +111,7 @@ public final class AttentionParts implements AutoCloseable {
                 file,
                 kernels,
                 true,
+                InsecureChannelCredentials.create(), // there is nobody to call
                 UnaryOperator.identity());
     }
 
@@ -114,12 +119,14 @@ public final class AttentionParts implements AutoCloseable {
     ///
     /// @param vocabularySize tokens of the model's tokenizer
     /// @param constraints over its vocabulary
+    /// @param credentials of this node, and how it checks the workers'
     static AttentionParts withRemoteExperts(
             ModelDirectory model,
             int vocabularySize,
             ConstraintCache constraints,
             ClusterFile file,
-            Optional<String> kernels) {
+            Optional<String> kernels,
+            ChannelCredentials credentials) {
         return new AttentionParts(
                 model,
                 vocabularySize,
@@ -127,10 +134,11 @@ public final class AttentionParts implements AutoCloseable {
                 file,
                 kernels,
                 false,
+                credentials,
                 UnaryOperator.identity());
     }
 
-    /// With the expert workers of the cluster file, or every expert in this process if it names none.
+    /// With the expert workers of the cluster file, which are on this machine, or every expert in this process if it names none.
     ///
     /// @param vocabularySize tokens of the model's tokenizer
     /// @param around puts something between the attention worker and the experts, which are closed here
@@ -147,6 +155,7 @@ public final class AttentionParts implements AutoCloseable {
                 file,
                 kernels,
                 file.expertWorkers().isEmpty(),
+                InsecureChannelCredentials.create(),
                 around);
     }
 
@@ -155,7 +164,11 @@ public final class AttentionParts implements AutoCloseable {
     }
 
     private static RoutedExperts remoteExperts(
-            ModelDirectory model, String modelDigest, ClusterFile file, Kernels kernels) {
+            ModelDirectory model,
+            String modelDigest,
+            ClusterFile file,
+            Kernels kernels,
+            ChannelCredentials credentials) {
         TextConfig text = model.config().text();
         List<WorkerAddress> workers =
                 file.expertWorkers().stream()
@@ -177,7 +190,8 @@ public final class AttentionParts implements AutoCloseable {
                         RemoteExpertsSettings.DEFAULT_MIN_BACKOFF,
                         RemoteExpertsSettings.DEFAULT_MAX_BACKOFF,
                         RemoteExpertsSettings.defaultSpin(),
-                        RemoteExpertsSettings.DEFAULT_MESSAGE_BYTES),
+                        RemoteExpertsSettings.DEFAULT_MESSAGE_BYTES,
+                        credentials),
                 new RoutedModel(
                         modelDigest,
                         WeightPacking.routedLayers(model.textWeights()),

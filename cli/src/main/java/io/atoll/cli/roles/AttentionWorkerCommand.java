@@ -6,8 +6,8 @@ import io.atoll.cluster.config.HostPort;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.grammar.ConstraintCache;
 import io.atoll.model.tokenizer.Tokenizer;
-import io.grpc.InsecureServerCredentials;
 import java.net.InetSocketAddress;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -41,7 +41,13 @@ public final class AttentionWorkerCommand implements Callable<Integer> {
             throw options.usage("the cluster file names no expert workers");
         }
         System.out.print(file.toYaml());
-        try (ModelDirectory model = ModelDirectory.open(options.model(file));
+        try (NodeSecurity security =
+                        NodeSecurity.open(
+                                file,
+                                "attention-worker",
+                                List.of(address),
+                                NodeSecurity.expertWorkers(file));
+                ModelDirectory model = ModelDirectory.open(options.model(file));
                 Tokenizer tokenizer = model.tokenizer();
                 AttentionParts parts =
                         AttentionParts.withRemoteExperts(
@@ -49,11 +55,12 @@ public final class AttentionWorkerCommand implements Callable<Integer> {
                                 tokenizer.size(),
                                 new ConstraintCache(tokenizer, model.generationConfig()),
                                 file,
-                                options.kernels(file));
+                                options.kernels(file),
+                                security.client());
                 AttentionServer server =
                         new AttentionServer(
                                 new InetSocketAddress(address.host(), address.port()),
-                                InsecureServerCredentials.create(),
+                                security.server(),
                                 file.clusterId(),
                                 parts.worker())) {
             System.out.println(parts.worker().info().kernels());

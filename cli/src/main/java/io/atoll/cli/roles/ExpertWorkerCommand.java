@@ -30,7 +30,7 @@ import picocli.CommandLine.Option;
             "",
             "Examples:",
             "  atoll expert-worker --config cluster.yaml --name w1",
-            "  atoll expert-worker --model DIR --name w1 --listen 0.0.0.0:7001 --experts 1/2"
+            "  atoll expert-worker --model DIR --name w1 --listen 127.0.0.1:7001 --experts 1/2"
         })
 public final class ExpertWorkerCommand implements Callable<Integer> {
     private static final Pattern PART = Pattern.compile("(\\d{1,4})/(\\d{1,4})");
@@ -89,16 +89,21 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
         ExpertWorkerSection section = section(file);
         ExpertShard shard = shard(file, section, model);
         boolean rounded = weightFormat(file).isPresent();
-        Optional<CachedPack> pack = CachedPack.experts(model, file, rounded, shard);
-        try {
-            return serve(
-                    file,
-                    section,
-                    model,
-                    pack.map(cached -> cached.model().path()).orElse(model),
-                    shard);
-        } finally {
-            pack.ifPresent(CachedPack::close);
+        try (NodeSecurity security =
+                NodeSecurity.open(
+                        file, "expert-worker " + name, List.of(section.address()), List.of())) {
+            Optional<CachedPack> pack = CachedPack.experts(model, file, rounded, shard);
+            try {
+                return serve(
+                        file,
+                        section,
+                        model,
+                        pack.map(cached -> cached.model().path()).orElse(model),
+                        shard,
+                        security);
+            } finally {
+                pack.ifPresent(CachedPack::close);
+            }
         }
     }
 
@@ -107,7 +112,8 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
             ExpertWorkerSection section,
             Path source,
             Path model,
-            ExpertShard shard)
+            ExpertShard shard,
+            NodeSecurity security)
             throws Exception {
         ExpertWorkerSettings settings =
                 new ExpertWorkerSettings(
@@ -137,7 +143,7 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                 settings.shard(),
                 KernelLibrary.describe(
                         KernelLibrary.select(settings.kernels()), settings.threads()));
-        try (ExpertWorker worker = ExpertWorker.open(settings)) {
+        try (ExpertWorker worker = ExpertWorker.open(settings, security.server())) {
             worker.start();
             RoleProcess.serve(
                     "expert-worker " + name,

@@ -19,11 +19,13 @@ import io.atoll.model.ModelDirectory;
 import io.atoll.model.chat.ChatTemplate;
 import io.atoll.model.grammar.ConstraintCache;
 import io.atoll.model.tokenizer.Tokenizer;
-import io.grpc.InsecureChannelCredentials;
+import io.grpc.ChannelCredentials;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 
 /// A coordinator that serves, and everything in this process that it stands on. Closing it closes all of that, the
@@ -41,13 +43,22 @@ public final class Serving implements AutoCloseable {
     private Serving(Path path, ClusterFile file, Optional<String> kernels, boolean localExperts)
             throws IOException {
         try {
+            NodeSecurity security = opened.add(security(file, localExperts));
             ModelDirectory model = opened.add(ModelDirectory.open(path));
             CoordinatorSection section = file.coordinator();
             modelName = section.modelName().orElseGet(model::name);
             Tokenizer tokenizer = opened.add(model.tokenizer());
             ConstraintCache constraints = new ConstraintCache(tokenizer, model.generationConfig());
             constraints.warmUp();
-            worker = attentionWorker(model, tokenizer, constraints, file, kernels, localExperts);
+            worker =
+                    attentionWorker(
+                            model,
+                            tokenizer,
+                            constraints,
+                            file,
+                            kernels,
+                            localExperts,
+                            security.client());
             coordinator =
                     opened.add(
                             new Coordinator(
@@ -56,7 +67,8 @@ public final class Serving implements AutoCloseable {
                                             file,
                                             worker,
                                             modelName,
-                                            cluster(model, file, localExperts)),
+                                            cluster(model, file, localExperts),
+                                            security.client()),
                                     worker,
                                     new ServedModel(
                                             modelName,
@@ -95,13 +107,25 @@ public final class Serving implements AutoCloseable {
         return everything(model, file.listeningOn(new HostPort("127.0.0.1", 0)), Optional.empty());
     }
 
+    /// A coordinator calls the expert workers too, wherever the attention stack is.
+    private static NodeSecurity security(ClusterFile file, boolean localExperts)
+            throws IOException {
+        List<HostPort> called = new ArrayList<>();
+        if (!localExperts) {
+            file.coordinator().attentionWorker().ifPresent(called::add);
+            called.addAll(NodeSecurity.expertWorkers(file));
+        }
+        return NodeSecurity.open(file, "coordinator", List.of(), called);
+    }
+
     private AttentionWorker attentionWorker(
             ModelDirectory model,
             Tokenizer tokenizer,
             ConstraintCache constraints,
             ClusterFile file,
             Optional<String> kernels,
-            boolean localExperts)
+            boolean localExperts,
+            ChannelCredentials credentials)
             throws IOException {
         if (localExperts) {
             return opened.add(
@@ -115,14 +139,14 @@ public final class Serving implements AutoCloseable {
                     new RemoteAttentionWorker(
                             remote.get().host(),
                             remote.get().port(),
-                            InsecureChannelCredentials.create(),
+                            credentials,
                             file.clusterId(),
                             "coordinator",
                             ATTENTION_CALL_TIMEOUT));
         }
         return opened.add(
                         AttentionParts.withRemoteExperts(
-                                model, tokenizer.size(), constraints, file, kernels))
+                                model, tokenizer.size(), constraints, file, kernels, credentials))
                 .worker();
     }
 
@@ -131,7 +155,8 @@ public final class Serving implements AutoCloseable {
             ClusterFile file,
             AttentionWorker worker,
             String modelName,
-            Optional<ClusterSettings> cluster) {
+            Optional<ClusterSettings> cluster,
+            ChannelCredentials credentials) {
         HttpSettings http = HttpSettings.defaults();
         EngineSettings engine = EngineSettings.defaults();
         return new CoordinatorSettings(
@@ -172,7 +197,7 @@ public final class Serving implements AutoCloseable {
                                                 traces.sampleRatio(),
                                                 modelName)),
                 cluster,
-                InsecureChannelCredentials.create());
+                credentials);
     }
 
     /// The expert workers to look after. A coordinator that starts later has a higher epoch, and so the last word.

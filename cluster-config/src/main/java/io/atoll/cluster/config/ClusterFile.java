@@ -16,6 +16,7 @@ import java.util.stream.Collectors;
 /// ```yaml
 /// cluster-id: demo
 /// model: /models/Qwen3.5-35B-A3B
+/// security: {ca: /etc/atoll/ca.pem, certificate: /etc/atoll/node.pem, key: /etc/atoll/node.key}
 /// coordinator:
 ///   listen: 0.0.0.0:8000
 /// expert-workers:
@@ -36,6 +37,7 @@ import java.util.stream.Collectors;
 /// @param replication copies that each expert should have on different workers; workers without `experts` of their own take
 ///     parts that overlap so, and lost copies are made again elsewhere
 /// @param goneAfter an expert worker that has not answered for this long is given up, and what it held is copied elsewhere
+/// @param security how the processes know each other; empty is for a cluster that stays on the loopback interface
 /// @param coordinator the HTTP side
 /// @param attentionWorker the attention stack
 /// @param expertWorkers the workers and what they hold
@@ -48,6 +50,7 @@ public record ClusterFile(
         Long packCacheBytes,
         Integer replication,
         Duration goneAfter,
+        Optional<SecuritySection> security,
         CoordinatorSection coordinator,
         AttentionSection attentionWorker,
         List<ExpertWorkerSection> expertWorkers) {
@@ -72,6 +75,7 @@ public record ClusterFile(
         }
         replication = ranged("replication", replication, 1, 1, 16);
         goneAfter = positive("gone-after", goneAfter, Duration.ofSeconds(30));
+        security = security == null ? Optional.empty() : security;
         coordinator = coordinator == null ? CoordinatorSection.DEFAULTS : coordinator;
         attentionWorker = attentionWorker == null ? AttentionSection.DEFAULTS : attentionWorker;
         expertWorkers = expertWorkers == null ? List.of() : List.copyOf(expertWorkers);
@@ -95,6 +99,7 @@ public record ClusterFile(
                 null,
                 null,
                 null,
+                Optional.empty(),
                 null,
                 null,
                 null);
@@ -112,6 +117,7 @@ public record ClusterFile(
                 packCacheBytes,
                 replication,
                 goneAfter,
+                security,
                 new CoordinatorSection(
                         address,
                         c.modelName,
@@ -148,6 +154,7 @@ public record ClusterFile(
                 packCacheBytes,
                 replication,
                 goneAfter,
+                security,
                 coordinator,
                 attention,
                 expertWorkers);
@@ -171,6 +178,32 @@ public record ClusterFile(
                                                         .collect(
                                                                 Collectors.joining(
                                                                         ", ", "[", "]"))));
+    }
+
+    /// How the processes of a cluster know each other: by certificates of one authority, which `atoll certs` makes, or not at all.
+    ///
+    /// The three files are PEM, and read again when they change. The same paths hold on every machine; a node's certificate and key
+    /// are its own.
+    ///
+    /// @param ca the certificates of the authority
+    /// @param certificate this node's
+    /// @param key the private key of this node, not encrypted
+    /// @param insecure true goes without, also where others can read and change what travels
+    public record SecuritySection(
+            Optional<Path> ca, Optional<Path> certificate, Optional<Path> key, Boolean insecure) {
+        public SecuritySection {
+            ca = ca == null ? Optional.empty() : ca;
+            certificate = certificate == null ? Optional.empty() : certificate;
+            key = key == null ? Optional.empty() : key;
+            insecure = insecure != null && insecure;
+            boolean all = ca.isPresent() && certificate.isPresent() && key.isPresent();
+            boolean none = ca.isEmpty() && certificate.isEmpty() && key.isEmpty();
+            if (insecure ? !none : !all) {
+                throw new IllegalArgumentException(
+                        "security needs ca, certificate and key, or insecure: true and none of"
+                                + " them");
+            }
+        }
     }
 
     /// The HTTP side of a cluster.

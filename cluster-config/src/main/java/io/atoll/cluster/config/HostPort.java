@@ -2,6 +2,7 @@ package io.atoll.cluster.config;
 
 import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonValue;
+import java.net.InetAddress;
 
 /// A TCP address, written `host:port` or `[v6]:port`.
 ///
@@ -34,6 +35,19 @@ public record HostPort(String host, int port) {
         } catch (NumberFormatException _) {
             throw new IllegalArgumentException(
                     "not a port: '" + text.substring(colon + 1) + "' in '" + text + "'");
+        }
+    }
+
+    /// Whether only processes of the same machine can get there: `localhost` or an address of the loopback interface. Other names are not
+    /// looked up, since what they stand for can change.
+    public boolean isLoopback() {
+        if (host.equalsIgnoreCase("localhost")) {
+            return true;
+        }
+        try {
+            return InetAddress.ofLiteral(host).isLoopbackAddress();
+        } catch (IllegalArgumentException _) {
+            return false; // a name
         }
     }
 

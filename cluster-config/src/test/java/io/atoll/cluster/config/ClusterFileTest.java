@@ -1,6 +1,7 @@
 package io.atoll.cluster.config;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -97,6 +98,7 @@ class ClusterFileTest {
                         model: /m
                         pack-cache: /var/cache/atoll
                         pack-cache-bytes: 100000000000
+                        security: {ca: ca.pem, certificate: node.pem, key: node.key}
                         coordinator:
                           attention-worker: h:1
                           model-name: x
@@ -145,6 +147,11 @@ class ClusterFileTest {
                 "expert-format: q4 | | expert-format must be q8 or absent: q4",
                 "expert-workers: [{name: a}] | expert-workers[0] | 'a' needs an address",
                 "expert-workers: [{address: 'h:1'}] | expert-workers[0] | needs a name",
+                "security: {} | security | security needs ca, certificate and key",
+                "security: {ca: a, key: b} | security | security needs ca, certificate and key",
+                "security: {ca: a, insecure: true} | security | and none of them",
+                "security: {insecure: false} | security | security needs ca",
+                "security: {cert: a} | security.cert | unknown key",
                 "cluster-id: [1 | | cluster.yaml:1",
                 "cluster-id: a\\ncluster-id: b | | cluster-id",
             })
@@ -157,6 +164,17 @@ class ClusterFileTest {
         assertTrue(message.startsWith("cluster.yaml"), message);
         assertTrue(field == null || message.contains(field + ": "), message);
         assertTrue(message.contains(problem), message);
+    }
+
+    @Test
+    void onlyTheLoopbackInterfaceIsLoopback() {
+        for (String host : List.of("localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1")) {
+            assertTrue(new HostPort(host, 1).isLoopback(), host);
+        }
+        for (String host :
+                List.of("0.0.0.0", "::", "10.0.0.1", "localhost.example.org", "w1", "fe80::1")) {
+            assertFalse(new HostPort(host, 1).isLoopback(), host);
+        }
     }
 
     @Test

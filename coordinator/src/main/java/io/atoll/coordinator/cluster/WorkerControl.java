@@ -8,9 +8,9 @@ import io.atoll.proto.v1.ExpertControlGrpc;
 import io.atoll.proto.v1.ExpertControlGrpc.ExpertControlBlockingStub;
 import io.atoll.proto.v1.LoadProgress;
 import io.atoll.proto.v1.WorkerDescription;
+import io.atoll.proto.wire.StatusText;
 import io.grpc.ChannelCredentials;
 import io.grpc.ManagedChannel;
-import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
 import java.time.Duration;
@@ -96,13 +96,7 @@ final class WorkerControl implements AutoCloseable {
     }
 
     private static ControlException failure(StatusRuntimeException e) {
-        Status status = e.getStatus();
-        Throwable root = status.getCause();
-        String why = status.getDescription() == null ? "" : ": " + status.getDescription();
-        if (root != null && root.getMessage() != null) {
-            why += " (" + root.getMessage() + ")";
-        }
-        return new ControlException(status.getCode() + why, e);
+        return new ControlException(StatusText.of(e.getStatus()), e);
     }
 
     @Override

@@ -4,6 +4,7 @@ import io.atoll.cluster.config.ApiKeysFile;
 import io.atoll.cluster.config.ApiKeysFile.Entry;
 import io.atoll.cluster.config.ApiKeysFile.Scope;
 import io.atoll.cluster.config.ConfigFileException;
+import io.atoll.cluster.security.WatchedFiles;
 import io.atoll.proto.ErrorCode;
 import io.atoll.proto.Failure;
 import java.io.IOException;

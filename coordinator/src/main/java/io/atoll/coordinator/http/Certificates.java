@@ -2,15 +2,12 @@ package io.atoll.coordinator.http;
 
 import com.linecorp.armeria.common.TlsKeyPair;
 import com.linecorp.armeria.common.TlsProvider;
+import io.atoll.cluster.security.PemFiles;
+import io.atoll.cluster.security.WatchedFiles;
 import io.atoll.coordinator.gate.GateSettings.TlsFiles;
-import io.atoll.coordinator.gate.WatchedFiles;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.security.GeneralSecurityException;
-import java.security.PrivateKey;
 import java.security.PublicKey;
-import java.security.SecureRandom;
-import java.security.Signature;
 import java.util.List;
 
 /// The certificate that new connections get: that of the files as they are now. Open connections keep theirs.
@@ -53,7 +50,7 @@ final class Certificates implements TlsProvider {
                     e);
         }
         PublicKey known = pair.certificateChain().getFirst().getPublicKey();
-        if (!belongTogether(pair.privateKey(), known)) {
+        if (!PemFiles.belongTogether(pair.privateKey(), known)) {
             // Also what is seen between the two writes of a renewal.
             throw new IOException(
                     "the key "
@@ -70,28 +67,5 @@ final class Certificates implements TlsProvider {
             last = last.getCause();
         }
         return String.valueOf(last.getMessage());
-    }
-
-    /// Whether what one signs the other confirms.
-    private static boolean belongTogether(PrivateKey secret, PublicKey known) {
-        String algorithm =
-                switch (secret.getAlgorithm()) {
-                    case "RSA" -> "SHA256withRSA";
-                    case "EC" -> "SHA256withECDSA";
-                    default -> secret.getAlgorithm(); // Ed25519 and the like name the signature
-                };
-        byte[] text = new byte[32];
-        new SecureRandom().nextBytes(text);
-        try {
-            Signature signature = Signature.getInstance(algorithm);
-            signature.initSign(secret);
-            signature.update(text);
-            byte[] signed = signature.sign();
-            signature.initVerify(known);
-            signature.update(text);
-            return signature.verify(signed);
-        } catch (GeneralSecurityException e) {
-            return false; // different kinds of keys
-        }
     }
 }

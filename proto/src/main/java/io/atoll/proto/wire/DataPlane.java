@@ -1,9 +1,12 @@
 package io.atoll.proto.wire;
 
+import io.grpc.ChannelCredentials;
 import io.grpc.MethodDescriptor;
+import io.grpc.ServerCredentials;
 import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.NettyServerBuilder;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFactory;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -64,13 +67,18 @@ public final class DataPlane {
     }
 
     /// A server on these event loops, which run its handlers as well.
-    public static NettyServerBuilder server(InetSocketAddress address, EventLoopGroup loops) {
-        Class<? extends ServerChannel> channel =
-                Epoll.isAvailable() ? EpollServerSocketChannel.class : NioServerSocketChannel.class;
-        return NettyServerBuilder.forAddress(address)
+    ///
+    /// @param credentials of this node, and how it checks its peers'
+    /// @param name of the server, for the log
+    public static NettyServerBuilder server(
+            InetSocketAddress address,
+            ServerCredentials credentials,
+            EventLoopGroup loops,
+            String name) {
+        return NettyServerBuilder.forAddress(address, credentials)
                 .bossEventLoopGroup(loops)
                 .workerEventLoopGroup(loops)
-                .channelType(channel)
+                .channelFactory(listeners(name))
                 .directExecutor()
                 .permitKeepAliveTime(KEEP_ALIVE_SECONDS / 2, TimeUnit.SECONDS)
                 .flowControlWindow(FLOW_CONTROL_WINDOW)
@@ -79,13 +87,30 @@ public final class DataPlane {
                 .withChildOption(ChannelOption.TCP_NODELAY, true);
     }
 
+    /// Makes what listens on the event loops of [#eventLoops], and has the log say who could not come in and why.
+    ///
+    /// @param name of the server, for the log
+    public static ChannelFactory<ServerChannel> listeners(String name) {
+        RefusedPeers refused = new RefusedPeers(name);
+        return () -> {
+            ServerChannel listener =
+                    Epoll.isAvailable()
+                            ? new EpollServerSocketChannel()
+                            : new NioServerSocketChannel();
+            listener.pipeline().addLast(refused);
+            return listener;
+        };
+    }
+
     /// A channel on these event loops, which run its listeners as well. gRPC's own retries are off: they would keep a copy of
     /// what is sent, and whoever dispatches decides where to send it again.
-    public static NettyChannelBuilder channel(InetSocketAddress address, EventLoopGroup loops) {
+    ///
+    /// @param credentials of this node, and how it checks the server's
+    public static NettyChannelBuilder channel(
+            InetSocketAddress address, ChannelCredentials credentials, EventLoopGroup loops) {
         Class<? extends Channel> channel =
                 Epoll.isAvailable() ? EpollSocketChannel.class : NioSocketChannel.class;
-        return NettyChannelBuilder.forAddress(address)
-                .usePlaintext()
+        return NettyChannelBuilder.forAddress(address, credentials)
                 .disableRetry()
                 .keepAliveTime(KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
                 .keepAliveTimeout(KEEP_ALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)

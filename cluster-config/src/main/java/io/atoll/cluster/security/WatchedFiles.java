@@ -1,4 +1,4 @@
-package io.atoll.coordinator.gate;
+package io.atoll.cluster.security;
 
 import java.io.IOException;
 import java.nio.file.Files;

@@ -1,11 +1,13 @@
-package io.atoll.coordinator.gate;
+package io.atoll.cluster.security;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.atoll.coordinator.LogLines;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -14,6 +16,7 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.LoggerFactory;
 
 final class WatchedFilesTest {
     @TempDir private Path directory;
@@ -38,7 +41,11 @@ final class WatchedFilesTest {
     @Test
     void whatMakesNoSenseChangesNothingAndIsToldOnce() throws IOException {
         WatchedFiles<Integer> files = numbers();
-        try (LogLines log = new LogLines(WatchedFiles.class.getName())) {
+        Logger logger = (Logger) LoggerFactory.getLogger(WatchedFiles.class);
+        ListAppender<ILoggingEvent> log = new ListAppender<>();
+        log.start();
+        logger.addAppender(log);
+        try {
             Files.writeString(file, "x");
             assertFalse(files.check());
             assertFalse(files.check());
@@ -46,13 +53,17 @@ final class WatchedFilesTest {
             assertFalse(files.check());
             assertFalse(files.check());
             assertEquals(1, files.current());
-            List<String> lines = log.soFar();
+            List<String> lines = log.list.stream().map(ILoggingEvent::getFormattedMessage).toList();
             assertEquals(2, lines.size(), lines.toString());
             assertTrue(lines.get(0).contains("no number: x"), lines.toString());
             assertTrue(lines.get(1).contains(file + ": there is no such file"), lines.toString());
             Files.writeString(file, "3");
             assertTrue(files.check());
+            List<ILoggingEvent> last = log.list;
+            assertEquals("read again: [" + file + "]", last.getLast().getFormattedMessage());
             assertEquals(3, files.current());
+        } finally {
+            logger.detachAppender(log);
         }
     }
 
