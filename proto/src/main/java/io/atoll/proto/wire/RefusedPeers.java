@@ -63,7 +63,7 @@ final class RefusedPeers extends ChannelInboundHandlerAdapter {
                     && bytes.getByte(bytes.readerIndex()) == TLS_HANDSHAKE) {
                 tell(peer, "it speaks TLS, and this node has no certificate");
                 ReferenceCountUtil.release(message);
-                context.close();
+                var _ = context.close();
                 return;
             }
             context.pipeline().remove(this);
