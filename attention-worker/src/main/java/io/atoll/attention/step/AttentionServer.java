@@ -79,7 +79,7 @@ public final class AttentionServer implements AutoCloseable {
                             .start();
         } catch (IOException | RuntimeException e) {
             requests.shutdown();
-            loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+            var _ = loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
             throw e;
         }
         port = server.getPort();

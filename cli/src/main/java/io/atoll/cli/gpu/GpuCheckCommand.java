@@ -47,6 +47,9 @@ public final class GpuCheckCommand implements Callable<Integer> {
     private static final int RESIDENT = 128;
     private static final int CHOSEN = 10;
 
+    private static final int[] BATCHES = {1, 3, 13};
+    private static final int[] QUICK_BATCHES = {5};
+
     @Option(
             names = "--stand-in",
             description = "Run the kernels on the CPU behind a library that looks like the driver.")
@@ -54,6 +57,11 @@ public final class GpuCheckCommand implements Callable<Integer> {
 
     @Option(names = "--no-times", description = "Compare only.")
     private boolean noTimes;
+
+    @Option(
+            names = "--quick",
+            description = "Fewer batches of every format, and one layer of the model.")
+    private boolean quick;
 
     @Option(
             names = "--model",
@@ -122,7 +130,7 @@ public final class GpuCheckCommand implements Callable<Integer> {
         ExpertStore store =
                 CheckedExperts.random(gateUp, down, hidden, intermediate, experts, comparisons);
         try (CheckedExperts both = new CheckedExperts(store, kernels, devices, comparisons)) {
-            for (int rows : new int[] {1, 3, 13}) {
+            for (int rows : quick ? QUICK_BATCHES : BATCHES) {
                 both.batch(0, rows, 3);
                 note(
                         gateUp + "/" + down + " " + hidden + "x" + intermediate + " rows=" + rows,
@@ -144,7 +152,7 @@ public final class GpuCheckCommand implements Callable<Integer> {
                 ExpertStore store =
                         ResidentExperts.load(opened.textWeights(), all, format, loaders);
                 try (CheckedExperts both = new CheckedExperts(store, kernels, devices, 7)) {
-                    for (int layer = 0; layer < layers; layer++) {
+                    for (int layer = quick ? layers - 1 : 0; layer < layers; layer++) {
                         both.batch(layer, 9, opened.config().text().expertsPerToken());
                         note("model layer " + layer + " " + format, both.agree());
                     }

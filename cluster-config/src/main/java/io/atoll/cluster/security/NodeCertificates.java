@@ -139,8 +139,8 @@ public final class NodeCertificates {
         }
         boolean strange =
                 last instanceof CertPathBuilderException
-                        || last instanceof CertPathValidatorException validation
-                                && validation.getReason() == PKIXReason.NO_TRUST_ANCHOR;
+                        || (last instanceof CertPathValidatorException validation
+                                && validation.getReason() == PKIXReason.NO_TRUST_ANCHOR);
         if (strange) {
             return about + " is not of the authority in " + ca;
         }
