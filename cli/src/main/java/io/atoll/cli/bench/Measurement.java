@@ -139,6 +139,7 @@ final class Measurement {
                 file.replication(),
                 file.goneAfter(),
                 Optional.empty(), // these workers are on this machine, and were told no more
+                Optional.empty(), // nor has anyone to find
                 file.coordinator(),
                 file.attentionWorker(),
                 sections);

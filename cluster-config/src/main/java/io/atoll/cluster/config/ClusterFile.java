@@ -38,6 +38,8 @@ import java.util.stream.Collectors;
 ///     parts that overlap so, and lost copies are made again elsewhere
 /// @param goneAfter an expert worker that has not answered for this long is given up, and what it held is copied elsewhere
 /// @param security how the processes know each other; empty is for a cluster that stays on the loopback interface
+/// @param membership how they find each other, so that workers can join and a second coordinator can stand by; empty is for a
+///     cluster of the processes that this file lists
 /// @param coordinator the HTTP side
 /// @param attentionWorker the attention stack
 /// @param expertWorkers the workers and what they hold
@@ -51,6 +53,7 @@ public record ClusterFile(
         Integer replication,
         Duration goneAfter,
         Optional<SecuritySection> security,
+        Optional<MembershipSection> membership,
         CoordinatorSection coordinator,
         AttentionSection attentionWorker,
         List<ExpertWorkerSection> expertWorkers) {
@@ -76,6 +79,7 @@ public record ClusterFile(
         replication = ranged("replication", replication, 1, 1, 16);
         goneAfter = positive("gone-after", goneAfter, Duration.ofSeconds(30));
         security = security == null ? Optional.empty() : security;
+        membership = membership == null ? Optional.empty() : membership;
         coordinator = coordinator == null ? CoordinatorSection.DEFAULTS : coordinator;
         attentionWorker = attentionWorker == null ? AttentionSection.DEFAULTS : attentionWorker;
         expertWorkers = expertWorkers == null ? List.of() : List.copyOf(expertWorkers);
@@ -100,6 +104,7 @@ public record ClusterFile(
                 null,
                 null,
                 Optional.empty(),
+                Optional.empty(),
                 null,
                 null,
                 null);
@@ -118,6 +123,7 @@ public record ClusterFile(
                 replication,
                 goneAfter,
                 security,
+                membership,
                 new CoordinatorSection(
                         address,
                         c.modelName,
@@ -155,6 +161,7 @@ public record ClusterFile(
                 replication,
                 goneAfter,
                 security,
+                membership,
                 coordinator,
                 attention,
                 expertWorkers);
@@ -202,6 +209,46 @@ public record ClusterFile(
                 throw new IllegalArgumentException(
                         "security needs ca, certificate and key, or insecure: true and none of"
                                 + " them");
+            }
+        }
+    }
+
+    /// How the processes of a cluster find each other and see who leaves, by Hazelcast.
+    ///
+    /// What that sends is not encrypted, so where nodes are on several machines its `interfaces` should be those of a protected network.
+    ///
+    /// @param members where to look for other members, as `host` or `host:port`; one that is up is enough
+    /// @param port the first that is tried; further processes of a machine take the next of 20
+    /// @param interfaces addresses of the network interfaces to listen on: `10.0.0.*`, `10.0.0.10-20`
+    /// @param kubernetesService finds members as the addresses of a headless service, by its DNS name, instead of `members`
+    /// @param minMembers a coordinator that reaches fewer members, itself counted, changes nothing: more than half of what there
+    ///     usually are keeps both sides of a cut network from having one that does
+    public record MembershipSection(
+            List<String> members,
+            Integer port,
+            List<String> interfaces,
+            Optional<String> kubernetesService,
+            Integer minMembers) {
+        /// Processes of a machine that can be members.
+        public static final int PORTS = 20;
+
+        private static final Pattern INTERFACE = Pattern.compile("[0-9A-Fa-f.:*-]{2,64}");
+
+        public MembershipSection {
+            members = members == null ? List.of() : List.copyOf(members);
+            port = ranged("port", port, 5701, 1, 65_535 - PORTS);
+            interfaces = interfaces == null ? List.of("127.0.0.1") : List.copyOf(interfaces);
+            kubernetesService = kubernetesService == null ? Optional.empty() : kubernetesService;
+            minMembers = ranged("min-members", minMembers, 1, 1, 10_000);
+            if (members.isEmpty() == kubernetesService.isEmpty()) {
+                throw new IllegalArgumentException(
+                        "membership needs members, or kubernetes-service and no members");
+            }
+            for (String each : interfaces) {
+                if (!INTERFACE.matcher(each).matches()) {
+                    throw new IllegalArgumentException(
+                            "interfaces must be addresses such as 10.0.0.*: " + each);
+                }
             }
         }
     }

@@ -51,6 +51,15 @@ public record HostPort(String host, int port) {
         }
     }
 
+    /// Whether it stands for every address of a machine, so that nobody can connect to it.
+    public boolean isWildcard() {
+        try {
+            return InetAddress.ofLiteral(host).isAnyLocalAddress();
+        } catch (IllegalArgumentException _) {
+            return false; // a name
+        }
+    }
+
     @Override
     @JsonValue
     public String toString() {

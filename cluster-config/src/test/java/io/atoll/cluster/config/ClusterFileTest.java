@@ -151,7 +151,7 @@ class ClusterFileTest {
                 "security: {ca: a, key: b} | security | security needs ca, certificate and key",
                 "security: {ca: a, insecure: true} | security | and none of them",
                 "security: {insecure: false} | security | security needs ca",
-                "security: {cert: a} | security.cert | unknown key",
+                "security: {ca: a, certificate: b, key: c, cert: d} | security.cert | unknown key",
                 "cluster-id: [1 | | cluster.yaml:1",
                 "cluster-id: a\\ncluster-id: b | | cluster-id",
             })
