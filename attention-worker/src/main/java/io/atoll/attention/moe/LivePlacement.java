@@ -72,6 +72,13 @@ final class LivePlacement {
         return sessions[lane] != null && !sessions[lane].hasEnded();
     }
 
+    /// Whether it is this lane's stream that is there, and it has not ended. A lane of a later placement is not up.
+    boolean isUp(WorkerLane lane) {
+        return lane.index() < sessions.length
+                && isUp(lane.index())
+                && sessions[lane.index()].lane() == lane;
+    }
+
     /// The live lane that is to be asked for the expert, or [#NONE].
     int preferred(int layer, int expert) {
         return preferred[layer * experts + expert];

@@ -56,8 +56,8 @@ final class RemoteDispatch implements RoutedExperts.Dispatch {
     private int openCount;
     private int rowsSent;
     private long missingSince; // 0 while every unplaced route has a live holder
-    private final long[] retryAt; // by lane: 0, or when it may be asked again
-    private final long[] retryWait; // by lane
+    private long[] retryAt = {}; // by lane: 0, or when it may be asked again
+    private long[] retryWait = {}; // by lane
 
     private final List<Part> parts = new ArrayList<>(); // guarded by this
     private final List<Part> spareParts = new ArrayList<>();
@@ -124,8 +124,6 @@ final class RemoteDispatch implements RoutedExperts.Dispatch {
         this.rowBytes = model.rowFormat().rowBytes(model.hidden());
         this.scaleBytes = model.rowFormat().scaleBytes(model.hidden());
         this.sumBytes = (long) model.hidden() * Long.BYTES;
-        this.retryAt = new long[experts.lanes().size()];
-        this.retryWait = new long[experts.lanes().size()];
     }
 
     void start(
@@ -201,6 +199,10 @@ final class RemoteDispatch implements RoutedExperts.Dispatch {
     /// Sends every unplaced route that has a live holder to it.
     private void place(long now) {
         LivePlacement placement = experts.placement();
+        if (retryAt.length < placement.lanes()) { // a worker has joined
+            retryAt = Arrays.copyOf(retryAt, placement.lanes());
+            retryWait = Arrays.copyOf(retryWait, placement.lanes());
+        }
         int placed = 0;
         boolean missing = false;
         for (int route = 0; route < rows * k; route++) {

@@ -24,7 +24,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 ///
 /// A worker's hello says what it holds; live ones that hold the same experts share them. When a stream
 /// fails, what it had not answered is sent again to another holder at once, or to the same worker if it comes back in time.
-/// Owns the streams, the connecting thread and the event loop.
+/// Workers may join and leave while rows are under way. Owns the streams, the connecting thread and the event loop.
 public final class RemoteExperts implements RoutedExperts {
     /// Dispatches under way at a time, a power of two: far more than a forward pass has.
     private static final int MAX_DISPATCHES = 256;
@@ -34,8 +34,10 @@ public final class RemoteExperts implements RoutedExperts {
     private final Kernels kernels;
     private final EventLoopGroup loops;
     private final ScheduledThreadPoolExecutor connector;
-    private final List<WorkerLane> lanes;
+    private final LaneEvents laneEvents = new LaneEvents();
+    private final WirePool pool = new WirePool();
     private final RequestWriter writer;
+    private volatile List<WorkerLane> lanes = List.of(); // replaced under `changes`; by index
     private volatile LivePlacement placement;
     private volatile boolean closed;
 
@@ -53,7 +55,6 @@ public final class RemoteExperts implements RoutedExperts {
         this.settings = settings;
         this.model = model;
         this.kernels = kernels;
-        WirePool pool = new WirePool();
         writer = new RequestWriter(pool, model.rowFormat(), model.hidden());
         loops = DataPlane.eventLoops(1, settings.sender() + "-experts-net");
         connector =
@@ -64,17 +65,56 @@ public final class RemoteExperts implements RoutedExperts {
                                 .daemon()
                                 .factory());
         connector.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
-        List<WorkerLane> list = new ArrayList<>();
-        LaneEvents events = new LaneEvents();
-        for (int i = 0; i < settings.workers().size(); i++) {
-            list.add(new WorkerLane(i, model, settings, pool, loops, connector, events));
-        }
-        lanes = List.copyOf(list);
         placement = new LivePlacement(lanes, model.layers(), model.experts());
+        setWorkers(settings.workers());
+    }
+
+    /// Makes these the workers: connects to new ones, and no longer tries to reach those that are not among them. A stream that one
+    /// of those still has serves on until it ends. Any thread may call it.
+    ///
+    /// @param workers at most one of each name; one whose address has changed is connected to anew
+    public void setWorkers(List<WorkerAddress> workers) {
+        List<WorkerLane> begun = new ArrayList<>();
+        synchronized (changes) {
+            if (closed) {
+                return;
+            }
+            List<WorkerLane> now = new ArrayList<>(lanes);
+            for (WorkerLane lane : now) {
+                lane.setListed(workers.contains(lane.workerAddress()));
+            }
+            for (WorkerAddress worker : workers) {
+                if (now.stream().noneMatch(lane -> lane.isListedAt(worker))) {
+                    int index = freeIndex(now);
+                    WorkerLane lane =
+                            new WorkerLane(
+                                    index, worker, model, settings, pool, loops, connector,
+                                    laneEvents);
+                    if (index == now.size()) {
+                        now.add(lane);
+                    } else {
+                        now.set(index, lane);
+                    }
+                    begun.add(lane);
+                }
+            }
+            lanes = List.copyOf(now);
+        }
+        laneEvents.laneChanged();
         String arithmetic = kernels.kernelClass().arithmetic();
-        for (WorkerLane lane : lanes) {
+        for (WorkerLane lane : begun) {
             connector.execute(() -> lane.connect(arithmetic));
         }
+    }
+
+    /// That of a lane which is no longer used, else one more.
+    private static int freeIndex(List<WorkerLane> lanes) {
+        for (WorkerLane lane : lanes) {
+            if (lane.isRetired()) {
+                return lane.index();
+            }
+        }
+        return lanes.size();
     }
 
     @Override
@@ -118,7 +158,7 @@ public final class RemoteExperts implements RoutedExperts {
         }
         List<String> down = new ArrayList<>();
         for (WorkerLane lane : lanes) {
-            if (!now.isUp(lane.index())) {
+            if (!lane.isRetired() && !now.isUp(lane)) {
                 down.add(lane.name() + " (" + lane.trouble() + ")");
             }
         }
@@ -150,18 +190,21 @@ public final class RemoteExperts implements RoutedExperts {
         }
     }
 
-    /// In the settings' order.
+    /// In the order in which they were added, but that one which has joined may have the place of one that left.
     @Override
     public List<WorkerStatistics> statistics() {
         LivePlacement now = placement; // what dispatches go by, not what a lane is about to report
         List<WorkerStatistics> statistics = new ArrayList<>();
         for (WorkerLane lane : lanes) {
+            if (lane.isRetired()) {
+                continue;
+            }
             WorkerLane.Counters counters = lane.counters;
             statistics.add(
                     new WorkerStatistics(
                             lane.name(),
                             lane.address(),
-                            now.isUp(lane.index()),
+                            now.isUp(lane),
                             lane.expertCount(),
                             counters.messages.sum(),
                             counters.rows.sum(),
@@ -238,8 +281,12 @@ public final class RemoteExperts implements RoutedExperts {
     /// Ends every stream. A combine that still waits fails with NOT_READY.
     @Override
     public void close() {
-        closed = true;
-        for (WorkerLane lane : lanes) {
+        List<WorkerLane> last;
+        synchronized (changes) {
+            closed = true;
+            last = lanes;
+        }
+        for (WorkerLane lane : last) {
             lane.close();
         }
         connector.shutdownNow();

@@ -81,6 +81,8 @@ final class WorkerLane {
     private Session current; // live or connecting; null between attempts
     private int failures;
     private String loggedTrouble = "";
+    private boolean listed = true;
+    private boolean retired;
     private boolean closed;
 
     /// See [WorkerStatistics].
@@ -97,8 +99,10 @@ final class WorkerLane {
         final LongAdder connects = new LongAdder();
     }
 
+    /// @param index by which dispatches and placements know it; no other lane in use has it
     WorkerLane(
             int index,
+            WorkerAddress address,
             RoutedModel model,
             RemoteExpertsSettings settings,
             WirePool pool,
@@ -106,7 +110,7 @@ final class WorkerLane {
             ScheduledExecutorService connector,
             Listener listener) {
         this.index = index;
-        this.address = settings.workers().get(index);
+        this.address = address;
         this.model = model;
         this.settings = settings;
         this.pool = pool;
@@ -132,6 +136,33 @@ final class WorkerLane {
 
     String name() {
         return address.name();
+    }
+
+    WorkerAddress workerAddress() {
+        return address;
+    }
+
+    /// Whether this lane is, and may go on to be, that of the worker.
+    synchronized boolean isListedAt(WorkerAddress worker) {
+        return listed && !closed && address.equals(worker);
+    }
+
+    /// Whether its worker has left, so that another lane may have its index.
+    synchronized boolean isRetired() {
+        return retired;
+    }
+
+    /// Says whether the worker belongs to the cluster. One that does not is given up once its stream ends; one that is down already, now.
+    void setListed(boolean now) {
+        boolean givenUp;
+        synchronized (this) {
+            listed = now;
+            givenUp = !listed && live == null && !closed;
+            retired |= givenUp;
+        }
+        if (givenUp) {
+            close();
+        }
     }
 
     String address() {
@@ -208,6 +239,12 @@ final class WorkerLane {
                                 : Handshake.WIRE_VERSION;
             }
             if (closed) {
+                return;
+            }
+            if (!listed) {
+                closed = true;
+                retired = true;
+                LOG.info("{} has left: {}", address, why);
                 return;
             }
             // A worker that is away would otherwise fill the log, one line an attempt.

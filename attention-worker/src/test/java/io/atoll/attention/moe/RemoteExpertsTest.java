@@ -362,6 +362,44 @@ class RemoteExpertsTest {
         }
     }
 
+    /// One leaves while rows wait for it, another has joined, and a third takes the place of the one that left.
+    @Test
+    void workersJoinAndLeaveUnderRows() throws Exception {
+        Rows rows = new Rows(9, 4, 20);
+        float[] expected = rows.inProcess(Optional.empty());
+        TcpProxy wire = keep(new TcpProxy(worker("w1", "*").port()));
+        WorkerAddress first = at("w1", wire.port());
+        RemoteExperts experts = ready(connect(first));
+        wire.holdReplies();
+        var dispatch = rows.dispatch(experts, LONG);
+        wire.awaitHeldReply();
+
+        WorkerAddress second = at("w2", worker("w2", "*").port());
+        experts.setWorkers(List.of(second));
+        awaitLive(experts, 2); // the first one's stream is there still
+        assertEquals(2, experts.statistics().size());
+        wire.cut();
+        assertArrayEquals(expected, rows.combine(dispatch));
+        awaitListed(experts, "w2");
+
+        WorkerAddress third = at("w3", worker("w3", "0-9").port());
+        experts.setWorkers(List.of(second, third));
+        awaitLive(experts, 2);
+        awaitListed(experts, "w3", "w2");
+        assertArrayEquals(expected, rows.through(experts));
+        WorkerStatistics joined = experts.statistics().getFirst();
+        assertTrue(joined.rows() > 0, joined.toString());
+    }
+
+    private static void awaitListed(RemoteExperts experts, String... names) {
+        while (!experts.statistics().stream()
+                .map(WorkerStatistics::name)
+                .toList()
+                .equals(List.of(names))) {
+            Thread.onSpinWait();
+        }
+    }
+
     @Test
     void workerThatComesBackInTimeAnswersAfterAll() throws Exception {
         TcpProxy wire = keep(new TcpProxy(worker("w1", "*").port()));
