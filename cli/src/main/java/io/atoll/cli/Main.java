@@ -7,6 +7,7 @@ import io.atoll.cli.client.ApiException;
 import io.atoll.cli.cluster.DrainCommand;
 import io.atoll.cli.cluster.EventsCommand;
 import io.atoll.cli.cluster.MoveCommand;
+import io.atoll.cli.cluster.NodesCommand;
 import io.atoll.cli.cluster.PlacementCommand;
 import io.atoll.cli.cluster.RebalanceCommand;
 import io.atoll.cli.cluster.ReplicateCommand;
@@ -54,6 +55,7 @@ import picocli.CommandLine.ParameterException;
             ConfigCommand.class,
             PlanCommand.class,
             StatusCommand.class,
+            NodesCommand.class,
             EventsCommand.class,
             PlacementCommand.class,
             MoveCommand.class,

@@ -37,9 +37,7 @@ public final class Coordinator implements AutoCloseable {
         ServerMetrics metrics = new ServerMetrics();
         this.engine = new Engine(worker, settings.engine(), model::outputText, metrics);
         this.traces = RequestTraces.of(settings.traces());
-        this.cluster =
-                settings.cluster()
-                        .map(known -> new ClusterControl(known, settings.workerCredentials()));
+        this.cluster = settings.cluster().map(ClusterControl::new);
         this.http =
                 new HttpApi(
                         settings.http(),

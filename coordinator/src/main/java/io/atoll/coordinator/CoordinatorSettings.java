@@ -5,8 +5,6 @@ import io.atoll.coordinator.engine.EngineSettings;
 import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.http.HttpSettings;
 import io.atoll.coordinator.trace.TraceSettings;
-import io.grpc.ChannelCredentials;
-import io.grpc.InsecureChannelCredentials;
 import java.util.Optional;
 
 /// Everything a coordinator can be told.
@@ -16,21 +14,18 @@ import java.util.Optional;
 /// @param engine how much runs at once
 /// @param traces where the spans of requests go; empty makes none
 /// @param cluster the expert workers to look after; empty leaves them alone, or there are none
-/// @param workerCredentials to call them with
 public record CoordinatorSettings(
         HttpSettings http,
         GateSettings gate,
         EngineSettings engine,
         Optional<TraceSettings> traces,
-        Optional<ClusterSettings> cluster,
-        ChannelCredentials workerCredentials) {
+        Optional<ClusterSettings> cluster) {
     public static CoordinatorSettings defaults() {
         return new CoordinatorSettings(
                 HttpSettings.defaults(),
                 GateSettings.defaults(),
                 EngineSettings.defaults(),
                 Optional.empty(),
-                Optional.empty(),
-                InsecureChannelCredentials.create());
+                Optional.empty());
     }
 }

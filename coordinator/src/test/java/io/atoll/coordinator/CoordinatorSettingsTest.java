@@ -44,8 +44,7 @@ final class CoordinatorSettingsTest {
                                 Duration.ofSeconds(60), // step
                                 Duration.ofSeconds(30)), // drain
                         Optional.empty(), // no traces
-                        Optional.empty(), // no workers to look after
-                        defaults.workerCredentials()),
+                        Optional.empty()), // no workers to look after
                 defaults);
     }
 }

@@ -8,7 +8,6 @@ import io.atoll.coordinator.engine.EngineSettings;
 import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.http.HttpSettings;
 import io.atoll.coordinator.trace.TraceSettings;
-import io.grpc.InsecureChannelCredentials;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -30,9 +29,8 @@ import java.util.concurrent.CompletableFuture;
 public final class TestCoordinator implements AutoCloseable {
     /// A cluster whose worker never answers.
     private static final ClusterSettings NOBODY =
-            new ClusterSettings(
+            ClusterSettings.alone(
                     "test",
-                    1,
                     List.of(new WorkerAddress("w1", "127.0.0.1", 1)),
                     4,
                     1,
@@ -88,12 +86,7 @@ public final class TestCoordinator implements AutoCloseable {
             this.coordinator =
                     new Coordinator(
                             new CoordinatorSettings(
-                                    http,
-                                    gate,
-                                    engine,
-                                    traces,
-                                    Optional.of(NOBODY),
-                                    InsecureChannelCredentials.create()),
+                                    http, gate, engine, traces, Optional.of(NOBODY)),
                             worker,
                             TestModel.model());
             coordinator.start();

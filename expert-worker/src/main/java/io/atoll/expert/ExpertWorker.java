@@ -15,6 +15,7 @@ import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.KernelUnavailableException;
 import io.atoll.kernels.Kernels;
+import io.atoll.kernels.MemoryRate;
 import io.atoll.kernels.cuda.Cuda;
 import io.atoll.kernels.cuda.CudaException;
 import io.atoll.proto.wire.DataPlane;
@@ -138,8 +139,8 @@ public final class ExpertWorker implements AutoCloseable {
                                         identity,
                                         new ExpertControlService.Machine(
                                                 settings.threads(),
-                                                KernelLibrary.describe(
-                                                        kernels, settings.threads())),
+                                                KernelLibrary.describe(kernels, settings.threads()),
+                                                MemoryRate.of(computePool)),
                                         new ExpertChanges(
                                                 loaded.experts(),
                                                 batchLoop,

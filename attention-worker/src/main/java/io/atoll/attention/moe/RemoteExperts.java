@@ -88,7 +88,13 @@ public final class RemoteExperts implements RoutedExperts {
                     int index = freeIndex(now);
                     WorkerLane lane =
                             new WorkerLane(
-                                    index, worker, model, settings, pool, loops, connector,
+                                    index,
+                                    worker,
+                                    model,
+                                    settings,
+                                    pool,
+                                    loops,
+                                    connector,
                                     laneEvents);
                     if (index == now.size()) {
                         now.add(lane);

@@ -42,9 +42,6 @@ public record RemoteExpertsSettings(
 
     public RemoteExpertsSettings {
         workers = List.copyOf(workers);
-        if (workers.isEmpty()) {
-            throw new IllegalArgumentException("no workers");
-        }
         if (reconnectGrace.isNegative() || spin.isNegative()) {
             throw new IllegalArgumentException(
                     "durations must not be negative: reconnectGrace="

@@ -15,12 +15,19 @@ final class StatusText {
         text.append(
                 String.format(
                         Locale.ROOT,
-                        "cluster %s: %d layers of %d experts, replication %d, %s%n",
+                        "cluster %s: %s%s%n",
                         status.path("cluster_id").asText(),
-                        status.path("layers").asInt(),
-                        status.path("experts").asInt(),
-                        status.path("replication").asInt(),
+                        experts == 0
+                                ? ""
+                                : "%d layers of %d experts, replication %d, "
+                                        .formatted(
+                                                status.path("layers").asInt(),
+                                                status.path("experts").asInt(),
+                                                status.path("replication").asInt()),
                         state(status, experts)));
+        if (experts == 0 && status.path("workers").isEmpty()) {
+            return text.toString();
+        }
         text.append(System.lineSeparator());
         TextTable workers =
                 new TextTable(
@@ -47,6 +54,9 @@ final class StatusText {
     }
 
     private static String state(JsonNode status, int experts) {
+        if (status.path("stands_by_for").isTextual()) {
+            return "this coordinator stands by for " + status.path("stands_by_for").asText();
+        }
         int without = status.path("without_copy").asInt();
         int below = status.path("below_replication").asInt();
         if (experts == 0) {

@@ -26,6 +26,7 @@ import io.atoll.model.weights.WeightPacking;
 import io.atoll.proto.wire.RowFormat;
 import io.grpc.ChannelCredentials;
 import io.grpc.InsecureChannelCredentials;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
@@ -47,6 +48,7 @@ public final class AttentionParts implements AutoCloseable {
             ClusterFile file,
             Optional<String> kernelLabel,
             boolean local,
+            JoinedCluster cluster,
             ChannelCredentials credentials,
             UnaryOperator<RoutedExperts> around) {
         try {
@@ -69,7 +71,12 @@ public final class AttentionParts implements AutoCloseable {
                                             kernels,
                                             pool)
                                     : remoteExperts(
-                                            model, modelDigest, file, kernels, credentials));
+                                            model,
+                                            modelDigest,
+                                            file,
+                                            cluster,
+                                            kernels,
+                                            credentials));
             RoutedExperts experts = around.apply(held);
             worker =
                     opened.add(
@@ -111,20 +118,23 @@ public final class AttentionParts implements AutoCloseable {
                 file,
                 kernels,
                 true,
+                JoinedCluster.alone(file),
                 InsecureChannelCredentials.create(), // there is nobody to call
                 UnaryOperator.identity());
     }
 
-    /// With the expert workers of the cluster file.
+    /// With the expert workers of the cluster.
     ///
     /// @param vocabularySize tokens of the model's tokenizer
     /// @param constraints over its vocabulary
+    /// @param cluster knows which workers join and leave
     /// @param credentials of this node, and how it checks the workers'
     static AttentionParts withRemoteExperts(
             ModelDirectory model,
             int vocabularySize,
             ConstraintCache constraints,
             ClusterFile file,
+            JoinedCluster cluster,
             Optional<String> kernels,
             ChannelCredentials credentials) {
         return new AttentionParts(
@@ -134,6 +144,7 @@ public final class AttentionParts implements AutoCloseable {
                 file,
                 kernels,
                 false,
+                cluster,
                 credentials,
                 UnaryOperator.identity());
     }
@@ -155,6 +166,7 @@ public final class AttentionParts implements AutoCloseable {
                 file,
                 kernels,
                 file.expertWorkers().isEmpty(),
+                JoinedCluster.alone(file),
                 InsecureChannelCredentials.create(),
                 around);
     }
@@ -167,18 +179,32 @@ public final class AttentionParts implements AutoCloseable {
             ModelDirectory model,
             String modelDigest,
             ClusterFile file,
+            JoinedCluster cluster,
+            Kernels kernels,
+            ChannelCredentials credentials) {
+        RemoteExperts experts =
+                remoteExperts(model, modelDigest, file, addresses(cluster), kernels, credentials);
+        cluster.onChange(() -> experts.setWorkers(addresses(cluster)));
+        experts.setWorkers(addresses(cluster)); // what has changed between
+        return experts;
+    }
+
+    private static List<WorkerAddress> addresses(JoinedCluster cluster) {
+        List<WorkerAddress> addresses = new ArrayList<>();
+        cluster.allExpertWorkers()
+                .forEach(
+                        (name, at) -> addresses.add(new WorkerAddress(name, at.host(), at.port())));
+        return addresses;
+    }
+
+    private static RemoteExperts remoteExperts(
+            ModelDirectory model,
+            String modelDigest,
+            ClusterFile file,
+            List<WorkerAddress> workers,
             Kernels kernels,
             ChannelCredentials credentials) {
         TextConfig text = model.config().text();
-        List<WorkerAddress> workers =
-                file.expertWorkers().stream()
-                        .map(
-                                worker ->
-                                        new WorkerAddress(
-                                                worker.name(),
-                                                worker.address().host(),
-                                                worker.address().port()))
-                        .toList();
         return new RemoteExperts(
                 new RemoteExpertsSettings(
                         "attention-worker",

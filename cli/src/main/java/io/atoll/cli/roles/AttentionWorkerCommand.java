@@ -3,11 +3,13 @@ package io.atoll.cli.roles;
 import io.atoll.attention.step.AttentionServer;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.HostPort;
+import io.atoll.cluster.membership.NodeRole;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.grammar.ConstraintCache;
 import io.atoll.model.tokenizer.Tokenizer;
 import java.net.InetSocketAddress;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -37,8 +39,9 @@ public final class AttentionWorkerCommand implements Callable<Integer> {
         } catch (IllegalArgumentException e) {
             throw options.usage("--listen: " + e.getMessage());
         }
-        if (file.expertWorkers().isEmpty()) {
-            throw options.usage("the cluster file names no expert workers");
+        if (file.expertWorkers().isEmpty() && file.membership().isEmpty()) {
+            throw options.usage(
+                    "the cluster file names no expert workers and has no membership section");
         }
         System.out.print(file.toYaml());
         try (NodeSecurity security =
@@ -49,12 +52,20 @@ public final class AttentionWorkerCommand implements Callable<Integer> {
                                 NodeSecurity.expertWorkers(file));
                 ModelDirectory model = ModelDirectory.open(options.model(file));
                 Tokenizer tokenizer = model.tokenizer();
+                JoinedCluster cluster =
+                        JoinedCluster.join(
+                                file,
+                                NodeRole.ATTENTION_WORKER,
+                                Optional.empty(),
+                                address,
+                                Map.of());
                 AttentionParts parts =
                         AttentionParts.withRemoteExperts(
                                 model,
                                 tokenizer.size(),
                                 new ConstraintCache(tokenizer, model.generationConfig()),
                                 file,
+                                cluster,
                                 options.kernels(file),
                                 security.client());
                 AttentionServer server =

@@ -17,7 +17,9 @@ import picocli.CommandLine.Option;
             "",
             "The attention stack is elsewhere if the file names `attention-worker` in its"
                     + " coordinator",
-            "section.",
+            "section. Where the file has a `membership` section, a second coordinator stands by"
+                    + " until",
+            "the first one goes.",
             "",
             "Example:",
             "  atoll coordinator --config cluster.yaml"
@@ -31,16 +33,25 @@ public final class CoordinatorCommand implements Callable<Integer> {
             description = "Where the API listens; overrides the cluster file.")
     private Optional<String> listen;
 
+    @Option(
+            names = "--name",
+            paramLabel = "NAME",
+            description = "What other members call it. Default: the machine's name and the port.")
+    private Optional<String> name;
+
     @Override
     public Integer call() throws Exception {
         ClusterFile file = listening(options, listen);
         Path model = options.model(file);
-        if (file.expertWorkers().isEmpty() && file.coordinator().attentionWorker().isEmpty()) {
+        if (file.expertWorkers().isEmpty()
+                && file.membership().isEmpty()
+                && file.coordinator().attentionWorker().isEmpty()) {
             throw options.usage(
-                    "the cluster file names no expert workers; `atoll serve` needs none");
+                    "the cluster file names no expert workers and has no membership section;"
+                            + " `atoll serve` needs none");
         }
         System.out.print(file.toYaml());
-        try (Serving serving = Serving.cluster(model, file, options.kernels(file))) {
+        try (Serving serving = Serving.cluster(model, file, name, options.kernels(file))) {
             System.out.println(serving.kernels());
             System.out.println(
                     "model " + serving.modelName() + ", API at " + serving.url() + "/v1");

@@ -3,6 +3,7 @@ package io.atoll.cli.roles;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.ExpertWorkerSection;
 import io.atoll.cluster.config.HostPort;
+import io.atoll.cluster.membership.NodeRole;
 import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.DeviceChoice;
 import io.atoll.expert.ExpertWorker;
@@ -14,6 +15,7 @@ import io.atoll.model.config.TextConfig;
 import io.atoll.model.weights.WeightPacking;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
@@ -30,7 +32,12 @@ import picocli.CommandLine.Option;
             "",
             "Examples:",
             "  atoll expert-worker --config cluster.yaml --name w1",
-            "  atoll expert-worker --model DIR --name w1 --listen 127.0.0.1:7001 --experts 1/2"
+            "  atoll expert-worker --model DIR --name w1 --listen 127.0.0.1:7001 --experts 1/2",
+            "  atoll expert-worker --config cluster.yaml --name w9 --listen 10.0.0.19:7001",
+            "",
+            "The last one joins a running cluster, whose file has a `membership` section but no w9."
+                    + " It holds",
+            "nothing until `atoll rebalance` or another worker's failure gives it experts."
         })
 public final class ExpertWorkerCommand implements Callable<Integer> {
     private static final Pattern PART = Pattern.compile("(\\d{1,4})/(\\d{1,4})");
@@ -82,6 +89,20 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
     @Option(names = "--cluster-id", paramLabel = "ID", description = "Overrides the cluster file.")
     private Optional<String> clusterId;
 
+    @Option(
+            names = "--advertise",
+            paramLabel = "HOST:PORT",
+            description =
+                    "Where the others of a cluster with `membership` find it. Default: where it"
+                            + " listens.")
+    private Optional<String> advertised;
+
+    @Option(
+            names = "--label",
+            paramLabel = "KEY=VALUE",
+            description = "What `atoll nodes` is to say of it, such as rack=b; may be repeated.")
+    private Map<String, String> labels = Map.of();
+
     @Override
     public Integer call() throws Exception {
         ClusterFile file = options.file();
@@ -91,8 +112,14 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
         boolean rounded = weightFormat(file).isPresent();
         try (NodeSecurity security =
                 NodeSecurity.open(
-                        file, "expert-worker " + name, List.of(section.address()), List.of())) {
-            Optional<CachedPack> pack = CachedPack.experts(model, file, rounded, shard);
+                        file,
+                        "expert-worker " + name,
+                        List.of(section.address()),
+                        NodeSecurity.members(file))) {
+            Optional<CachedPack> pack =
+                    shard.isEmpty()
+                            ? Optional.empty()
+                            : CachedPack.experts(model, file, rounded, shard);
             try {
                 return serve(
                         file,
@@ -145,13 +172,33 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                         KernelLibrary.select(settings.kernels()), settings.threads()));
         try (ExpertWorker worker = ExpertWorker.open(settings, security.server())) {
             worker.start();
-            RoleProcess.serve(
-                    "expert-worker " + name,
-                    new HostPort(settings.host(), worker.port()),
-                    options.stopWithStdin(),
-                    worker);
+            HostPort address = new HostPort(settings.host(), worker.port());
+            try (JoinedCluster cluster =
+                    JoinedCluster.join(
+                            file,
+                            NodeRole.EXPERT_WORKER,
+                            Optional.of(name),
+                            advertised(address),
+                            labels)) {
+                RoleProcess.serve(
+                        "expert-worker " + name,
+                        address,
+                        options.stopWithStdin(),
+                        () -> {
+                            cluster.close(); // first, so that no coordinator takes it for lost
+                            worker.close();
+                        });
+            }
         }
         return 0;
+    }
+
+    private HostPort advertised(HostPort address) {
+        try {
+            return advertised.map(HostPort::parse).orElse(address);
+        } catch (IllegalArgumentException e) {
+            throw options.usage("--advertise: " + e.getMessage());
+        }
     }
 
     private ExpertWorkerSection section(ClusterFile file) {
@@ -178,7 +225,8 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
         }
     }
 
-    /// What to hold: the option, else the file, else an equal part among the workers that the file gives none.
+    /// What to hold: the option, else the file, else an equal part among the workers that the file gives none. One that the file does not
+    /// know joins with nothing, or is all there is.
     private ExpertShard shard(ClusterFile file, ExpertWorkerSection section, Path modelPath) {
         TextConfig text;
         int layers;
@@ -204,7 +252,9 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                             .map(ExpertWorkerSection::name)
                             .toList();
             if (!sharing.contains(name)) {
-                return ExpertShard.all(layers, text.experts());
+                return file.membership().isPresent()
+                        ? ExpertShard.none(layers, text.experts())
+                        : ExpertShard.all(layers, text.experts());
             }
             // Its own part and those of the next workers, so that each part is on as many as there
             // are to be copies.

@@ -110,9 +110,21 @@ public final class NodeSecurity implements AutoCloseable {
                 : Optional.of(who + " " + String.join(" and ", does));
     }
 
-    /// Where the expert workers of a cluster are.
+    /// Where the expert workers of a cluster are. Those that join later are on the networks of its members.
     static List<HostPort> expertWorkers(ClusterFile file) {
-        return file.expertWorkers().stream().map(ExpertWorkerSection::address).toList();
+        List<HostPort> addresses = new ArrayList<>(members(file));
+        file.expertWorkers().stream().map(ExpertWorkerSection::address).forEach(addresses::add);
+        return addresses;
+    }
+
+    /// The networks of a cluster's members.
+    static List<HostPort> members(ClusterFile file) {
+        return file.membership().stream()
+                .flatMap(
+                        section ->
+                                section.interfaces().stream()
+                                        .map(each -> new HostPort(each, section.port())))
+                .toList();
     }
 
     /// For what listens: only peers with a certificate of the cluster's authority come in.

@@ -5,6 +5,7 @@ import io.atoll.attention.step.RemoteAttentionWorker;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.CoordinatorSection;
 import io.atoll.cluster.config.HostPort;
+import io.atoll.cluster.membership.NodeRole;
 import io.atoll.coordinator.Coordinator;
 import io.atoll.coordinator.CoordinatorSettings;
 import io.atoll.coordinator.cluster.ClusterSettings;
@@ -26,6 +27,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /// A coordinator that serves, and everything in this process that it stands on. Closing it closes all of that, the
@@ -40,10 +42,25 @@ public final class Serving implements AutoCloseable {
     private final HostPort address;
     private final String scheme;
 
-    private Serving(Path path, ClusterFile file, Optional<String> kernels, boolean localExperts)
+    private Serving(
+            Path path,
+            ClusterFile file,
+            Optional<String> name,
+            Optional<String> kernels,
+            boolean localExperts)
             throws IOException {
         try {
             NodeSecurity security = opened.add(security(file, localExperts));
+            JoinedCluster cluster =
+                    opened.add(
+                            localExperts
+                                    ? JoinedCluster.alone(file)
+                                    : JoinedCluster.join(
+                                            file,
+                                            NodeRole.COORDINATOR,
+                                            name,
+                                            file.coordinator().listen(),
+                                            Map.of()));
             ModelDirectory model = opened.add(ModelDirectory.open(path));
             CoordinatorSection section = file.coordinator();
             modelName = section.modelName().orElseGet(model::name);
@@ -56,6 +73,7 @@ public final class Serving implements AutoCloseable {
                             tokenizer,
                             constraints,
                             file,
+                            cluster,
                             kernels,
                             localExperts,
                             security.client());
@@ -67,8 +85,13 @@ public final class Serving implements AutoCloseable {
                                             file,
                                             worker,
                                             modelName,
-                                            cluster(model, file, localExperts),
-                                            security.client()),
+                                            localExperts
+                                                    ? Optional.empty()
+                                                    : settings(
+                                                            model,
+                                                            file,
+                                                            cluster,
+                                                            security.client())),
                                     worker,
                                     new ServedModel(
                                             modelName,
@@ -76,6 +99,7 @@ public final class Serving implements AutoCloseable {
                                             ChatTemplate.compile(model.chatTemplate()),
                                             model.generationConfig(),
                                             constraints)));
+            opened.add(cluster); // left first, so that another leads while the last answers end
             coordinator.start();
             scheme = section.tls().isPresent() ? "https" : "http";
             address = new HostPort(section.listen().host(), coordinator.port());
@@ -88,13 +112,16 @@ public final class Serving implements AutoCloseable {
     /// Everything in this process.
     static Serving everything(Path model, ClusterFile file, Optional<String> kernels)
             throws IOException {
-        return new Serving(model, file, kernels, true);
+        return new Serving(model, file, Optional.empty(), kernels, true);
     }
 
-    /// A coordinator of the cluster file's workers.
-    static Serving cluster(Path model, ClusterFile file, Optional<String> kernels)
+    /// A coordinator of the cluster file's workers, and of those that join.
+    ///
+    /// @param name among coordinators; empty takes the host's and the port
+    static Serving cluster(
+            Path model, ClusterFile file, Optional<String> name, Optional<String> kernels)
             throws IOException {
-        return new Serving(model, file, kernels, false);
+        return new Serving(model, file, name, kernels, false);
     }
 
     /// Everything in this process, on a free port of the loopback interface, with every default.
@@ -123,6 +150,7 @@ public final class Serving implements AutoCloseable {
             Tokenizer tokenizer,
             ConstraintCache constraints,
             ClusterFile file,
+            JoinedCluster cluster,
             Optional<String> kernels,
             boolean localExperts,
             ChannelCredentials credentials)
@@ -146,7 +174,13 @@ public final class Serving implements AutoCloseable {
         }
         return opened.add(
                         AttentionParts.withRemoteExperts(
-                                model, tokenizer.size(), constraints, file, kernels, credentials))
+                                model,
+                                tokenizer.size(),
+                                constraints,
+                                file,
+                                cluster,
+                                kernels,
+                                credentials))
                 .worker();
     }
 
@@ -155,8 +189,7 @@ public final class Serving implements AutoCloseable {
             ClusterFile file,
             AttentionWorker worker,
             String modelName,
-            Optional<ClusterSettings> cluster,
-            ChannelCredentials credentials) {
+            Optional<ClusterSettings> cluster) {
         HttpSettings http = HttpSettings.defaults();
         EngineSettings engine = EngineSettings.defaults();
         return new CoordinatorSettings(
@@ -196,20 +229,21 @@ public final class Serving implements AutoCloseable {
                                                 traces.endpoint(),
                                                 traces.sampleRatio(),
                                                 modelName)),
-                cluster,
-                credentials);
+                cluster);
     }
 
-    /// The expert workers to look after. A coordinator that starts later has a higher epoch, and so the last word.
-    private static Optional<ClusterSettings> cluster(
-            ModelDirectory model, ClusterFile file, boolean localExperts) {
-        if (localExperts || file.expertWorkers().isEmpty()) {
+    /// The expert workers to look after.
+    private static Optional<ClusterSettings> settings(
+            ModelDirectory model,
+            ClusterFile file,
+            JoinedCluster cluster,
+            ChannelCredentials credentials) {
+        if (file.expertWorkers().isEmpty() && file.membership().isEmpty()) {
             return Optional.empty();
         }
         return Optional.of(
                 new ClusterSettings(
                         file.clusterId(),
-                        System.currentTimeMillis(),
                         file.expertWorkers().stream()
                                 .map(
                                         each ->
@@ -221,7 +255,10 @@ public final class Serving implements AutoCloseable {
                         model.config().text().expertsPerToken(),
                         file.replication(),
                         ClusterSettings.DEFAULT_POLL,
-                        file.goneAfter()));
+                        file.goneAfter(),
+                        credentials,
+                        cluster,
+                        cluster.placementTable()));
     }
 
     /// Where the API is.

@@ -144,7 +144,8 @@ public record ClusterFile(
                         c.corsOrigins,
                         c.accessLog,
                         c.heartbeat,
-                        c.traces),
+                        c.traces,
+                        c.placementFile),
                 attentionWorker,
                 expertWorkers);
     }
@@ -275,6 +276,8 @@ public record ClusterFile(
     /// @param accessLog whether each request becomes a line of the log `atoll.access`
     /// @param heartbeat a stream that is silent for this long, as during a long prefill, gets a sign of life
     /// @param traces where the spans of requests go; empty makes none
+    /// @param placementFile where it is kept what each worker should hold, for the time after a restart; empty keeps it with the
+    ///     cluster's members only, if there are any
     public record CoordinatorSection(
             HostPort listen,
             Optional<String> modelName,
@@ -295,7 +298,8 @@ public record ClusterFile(
             List<String> corsOrigins,
             Boolean accessLog,
             Duration heartbeat,
-            Optional<TracesSection> traces) {
+            Optional<TracesSection> traces,
+            Optional<Path> placementFile) {
         static final CoordinatorSection DEFAULTS =
                 new CoordinatorSection(
                         null,
@@ -317,6 +321,7 @@ public record ClusterFile(
                         null,
                         null,
                         null,
+                        Optional.empty(),
                         Optional.empty());
 
         public CoordinatorSection {
@@ -349,6 +354,7 @@ public record ClusterFile(
             accessLog = accessLog == null || accessLog;
             heartbeat = positive("heartbeat", heartbeat, Duration.ofSeconds(10));
             traces = traces == null ? Optional.empty() : traces;
+            placementFile = placementFile == null ? Optional.empty() : placementFile;
         }
     }
 

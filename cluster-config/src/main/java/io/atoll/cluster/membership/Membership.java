@@ -36,7 +36,7 @@ import org.slf4j.LoggerFactory;
 /// (`min-members`). A coordinator that was cut off and does not know it yet is fenced by its epoch at the workers.
 ///
 /// What it sends is not encrypted, and whoever reaches its port can join: it listens on the loopback interface, or on the
-/// interfaces that the cluster file names. No Java objects are read from the network but Hazelcast's own.
+/// interfaces that the cluster file names. Of Java objects it reads no others from the network than exceptions.
 public final class Membership implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Membership.class);
 
@@ -55,6 +55,18 @@ public final class Membership implements AutoCloseable {
     private static final Duration GHOST_PATIENCE = Duration.ofSeconds(12);
 
     private static final long GHOST_POLL_MILLIS = 200;
+
+    /// Exceptions travel between members as Java objects, and are all that does; these are what they are made of.
+    private static final List<String> EXCEPTIONS =
+            List.of(
+                    "com.hazelcast.",
+                    "java.lang.",
+                    "[Ljava.lang.StackTraceElement;",
+                    "java.util.Collections$",
+                    "java.util.concurrent.",
+                    "java.io.IOException",
+                    "java.io.EOFException",
+                    "java.net.");
 
     private static final Duration COPY_PATIENCE = Duration.ofSeconds(10);
     private static final long COPY_POLL_MILLIS = 10;
@@ -138,8 +150,7 @@ public final class Membership implements AutoCloseable {
                                 .setDefaultsDisabled(true)
                                 .setWhitelist(
                                         new ClassFilter()
-                                                .addPrefixes("com.hazelcast.")
-                                                .addPackages("java.lang")));
+                                                .addPrefixes(EXCEPTIONS.toArray(String[]::new))));
         config.setMemberAttributeConfig(
                 new MemberAttributeConfig().setAttributes(self.attributes()));
         config.setAdvancedNetworkConfig(network(section)); // members only: no clients, no REST

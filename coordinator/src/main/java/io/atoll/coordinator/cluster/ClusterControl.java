@@ -8,11 +8,14 @@ import io.atoll.cluster.placement.Reconciler;
 import io.atoll.cluster.placement.Reconciler.Life;
 import io.atoll.coordinator.cluster.ClusterSettings.WorkerAddress;
 import io.atoll.proto.v1.WorkerDescription;
-import io.grpc.ChannelCredentials;
+import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -23,12 +26,14 @@ import org.slf4j.LoggerFactory;
 
 /// Keeps what expert workers hold as it should be: repairs, moves, drains.
 ///
-/// What a worker should hold is what it held when it was first seen, until an operator or a rebalance says otherwise. From there
-/// [Reconciler] says what to do: what is wanted is loaded, copies of a lost worker are made elsewhere and released when it is back,
-/// and a worker that drains is left by everything. Changes are made a few experts at a time, one change a worker.
+/// What a worker should hold is what the table says that outlives coordinators, else what it held when it was first seen, until an
+/// operator or a rebalance says otherwise. From there [Reconciler] says what to do: what is wanted is loaded, copies of a lost
+/// worker are made elsewhere and released when it is back, and a worker that drains is left by everything. Changes are made a few
+/// experts at a time, one change a worker.
 ///
-/// A thread of its own asks and decides, calls to workers run on others. It remembers nothing over a restart: a coordinator that
-/// starts takes the cluster as it finds it.
+/// Workers may join and leave. Of several coordinators one looks after them, and the others stand by.
+///
+/// A thread of its own asks and decides, calls to workers run on others.
 public final class ClusterControl implements AutoCloseable {
     /// Experts of one change: what attention workers hear of at a time, and how much is lost when one fails.
     private static final int CHUNK = 64;
@@ -46,36 +51,49 @@ public final class ClusterControl implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(ClusterControl.class);
 
     private final ClusterSettings settings;
-    private final long startNanos = System.nanoTime();
+    private final ClusterMembers members;
+    private final PlacementTable table;
     private final ClusterEvents events = new ClusterEvents(Clock.systemUTC());
     private final ExecutorService calls;
     private final Thread thread;
 
+    private volatile long
+            epoch; // of this coordinator, once it leads; workers refuse lower ones than they have
+    // heard
+
+    // The loop's own.
+    private final Map<String, String> kept = new HashMap<>(); // what the table should say
+    private Map<String, String> written = Map.of(); // and what it says
+    private String tableFailure = ""; // and why it says nothing newer
+
     // Guarded by this.
     private final List<WorkerRecord> workers = new ArrayList<>();
+    private boolean leading;
+    private long leadsSinceNanos;
     private boolean closed;
     private boolean woken;
     private int homeless;
     private boolean settled;
     private boolean saidUnsettled;
 
-    /// @param credentials of this coordinator, as workers want them
-    public ClusterControl(ClusterSettings settings, ChannelCredentials credentials) {
+    public ClusterControl(ClusterSettings settings) {
         this.settings = settings;
+        members = settings.members();
+        table = settings.table();
         calls =
                 Executors.newThreadPerTaskExecutor(
                         Thread.ofVirtual().name("cluster-call-", 0).factory());
-        long now = System.nanoTime();
-        for (WorkerAddress worker : settings.workers()) {
-            workers.add(
-                    new WorkerRecord(
-                            worker, new WorkerControl(settings, worker, credentials), now));
-        }
         thread = Thread.ofPlatform().name("cluster-control").daemon().unstarted(this::loop);
     }
 
-    /// Starts to ask.
+    /// Starts to ask, if this coordinator leads; when it does, otherwise.
     public void start() {
+        members.onChange(this::wake);
+        if (lead()) { // now, so that whoever asks next is answered
+            synchronized (this) {
+                follow(members.expertWorkers());
+            }
+        }
         thread.start();
     }
 
@@ -83,21 +101,133 @@ public final class ClusterControl implements AutoCloseable {
         return events;
     }
 
+    /// Every process that has joined; none where nobody can.
+    public List<ClusterMembers.Node> members() {
+        return members.nodes();
+    }
+
+    /// Whom this coordinator stands by for, in words; empty if it leads.
+    public synchronized Optional<String> standsByFor() {
+        return leading
+                ? Optional.empty()
+                : Optional.of(members.leader().orElse("one that is not known yet"));
+    }
+
     private void loop() {
         try {
-            while (awaitTurn()) {
+            do {
                 try {
-                    askAll();
-                    synchronized (this) {
-                        decide();
-                    }
+                    turn();
                 } catch (RuntimeException e) {
                     // A bug must not end the care for the cluster: the next turn looks anew.
                     LOG.error("a turn of the cluster control failed", e);
                 }
-            }
+            } while (awaitTurn());
         } catch (InterruptedException _) {
             // closed
+        }
+    }
+
+    private void turn() throws InterruptedException {
+        if (!lead()) {
+            return;
+        }
+        synchronized (this) {
+            follow(members.expertWorkers());
+        }
+        askAll();
+        synchronized (this) {
+            decide();
+        }
+        keep();
+    }
+
+    /// Begins or ceases to lead.
+    private boolean lead() {
+        boolean now = members.isLeading();
+        if (now && !leading) {
+            try {
+                epoch = members.nextEpoch();
+                written = Map.copyOf(table.read());
+                kept.clear();
+                kept.putAll(written);
+            } catch (IOException e) {
+                complain("cannot begin to lead", e);
+                return false;
+            }
+            tableFailure = "";
+            synchronized (this) {
+                leading = true;
+                leadsSinceNanos = System.nanoTime();
+            }
+            events.add("leads", "", "this coordinator looks after the workers, epoch " + epoch);
+        } else if (!now && leading) {
+            synchronized (this) {
+                leading = false;
+                workers.forEach(worker -> worker.control.close());
+                workers.clear(); // what they should hold is the next leader's business
+            }
+            events.add("stands-by", "", "for " + members.leader().orElse("nobody"));
+        }
+        return now;
+    }
+
+    /// Takes in who has joined, and forgets who has left and is not needed.
+    private void follow(List<WorkerAddress> joined) {
+        Map<String, WorkerAddress> listed = new LinkedHashMap<>();
+        settings.workers().forEach(worker -> listed.put(worker.name(), worker));
+        joined.forEach(worker -> listed.put(worker.name(), worker));
+        for (WorkerRecord worker : List.copyOf(workers)) {
+            WorkerAddress now = listed.remove(worker.name());
+            worker.listed = now != null;
+            if (now != null && !now.equals(worker.address)) {
+                worker.moveTo(now, control(now));
+                events.add("worker-moved", now.name(), "is at " + now);
+            } else if (now == null && isOver(worker)) {
+                workers.remove(worker);
+                worker.control.close();
+                kept.remove(worker.name());
+                events.add("worker-retired", worker.name(), "has left, and nothing waits for it");
+            }
+        }
+        for (WorkerAddress worker : listed.values()) {
+            workers.add(new WorkerRecord(worker, control(worker), System.nanoTime()));
+        }
+    }
+
+    /// Whether a worker that has left can be forgotten: it does not answer, and held nothing or was given up.
+    private static boolean isOver(WorkerRecord worker) {
+        return worker.life != Life.LIVE && (worker.held.isEmpty() || worker.life == Life.GONE);
+    }
+
+    private WorkerControl control(WorkerAddress worker) {
+        return new WorkerControl(settings.clusterId(), () -> epoch, worker, settings.credentials());
+    }
+
+    /// Has the table say what should be held.
+    private void keep() {
+        synchronized (this) {
+            workers.stream()
+                    .filter(WorkerRecord::isKnown)
+                    .forEach(worker -> kept.put(worker.name(), worker.kept()));
+        }
+        if (kept.equals(written)) {
+            return;
+        }
+        try {
+            table.write(kept);
+            written = Map.copyOf(kept);
+            tableFailure = "";
+        } catch (IOException e) {
+            complain("what workers should hold was not written down", e);
+        }
+    }
+
+    private void complain(String what, IOException why) {
+        if (!tableFailure.equals(why.getMessage())) {
+            tableFailure = String.valueOf(why.getMessage());
+            LOG.error("{}: {}", what, tableFailure);
+            events.add("table-failed", "", what + ": " + tableFailure);
         }
     }
 
@@ -121,8 +251,12 @@ public final class ClusterControl implements AutoCloseable {
     }
 
     private void askAll() throws InterruptedException {
+        List<WorkerRecord> known;
+        synchronized (this) {
+            known = List.copyOf(workers);
+        }
         List<Future<?>> asked = new ArrayList<>();
-        for (WorkerRecord worker : workers) {
+        for (WorkerRecord worker : known) {
             asked.add(calls.submit(() -> ask(worker)));
         }
         for (Future<?> each : asked) {
@@ -162,6 +296,13 @@ public final class ClusterControl implements AutoCloseable {
         worker.answeredNanos = System.nanoTime();
         if (first) {
             worker.wanted = worker.held;
+            String before = kept.get(worker.name());
+            if (before != null && worker.takeOver(before) && !worker.wanted.equals(worker.held)) {
+                events.add(
+                        "taken-over",
+                        worker.name(),
+                        "should hold %s, as before".formatted(worker.wanted));
+            }
         }
         if (worker.life != Life.LIVE) {
             worker.life = Life.LIVE;
@@ -259,7 +400,7 @@ public final class ClusterControl implements AutoCloseable {
 
     /// Whether some worker has not been seen yet and may still be loading what it should hold: until then nothing is missing.
     private boolean isAssembling() {
-        return System.nanoTime() - startNanos < ASSEMBLY_LIMIT.toNanos()
+        return System.nanoTime() - leadsSinceNanos < ASSEMBLY_LIMIT.toNanos()
                 && workers.stream().anyMatch(worker -> !worker.isKnown());
     }
 
@@ -420,7 +561,8 @@ public final class ClusterControl implements AutoCloseable {
         }
         return new ClusterStatus(
                 settings.clusterId(),
-                settings.epoch(),
+                epoch,
+                leading ? Optional.empty() : standsByFor(),
                 settings.replication(),
                 layers,
                 experts,
@@ -466,7 +608,16 @@ public final class ClusterControl implements AutoCloseable {
         return alarms;
     }
 
+    private void requireLead() throws RefusedException {
+        if (!leading) {
+            throw new RefusedException(
+                    "this coordinator stands by; ask the one that leads: "
+                            + standsByFor().orElseThrow());
+        }
+    }
+
     private WorkerRecord worker(String name) throws RefusedException {
+        requireLead();
         for (WorkerRecord worker : workers) {
             if (worker.name().equals(name)) {
                 return worker;
@@ -580,10 +731,11 @@ public final class ClusterControl implements AutoCloseable {
     }
 
     /// Plans a placement by what experts were used so far, and carries it out unless it is only to be shown. Workers that are not
-    /// live, that drain or are cordoned are left as they are. All workers count as equally fast.
+    /// live, that drain or are cordoned are left as they are.
     public Rebalance rebalance(boolean dryRun) throws RefusedException {
         List<WorkerRecord> taking;
         synchronized (this) {
+            requireLead();
             taking = workers.stream().filter(ClusterControl::isPlanned).toList();
             if (taking.isEmpty()) {
                 throw new RefusedException("no live worker may take experts");
@@ -642,8 +794,8 @@ public final class ClusterControl implements AutoCloseable {
             notifyAll();
         }
         thread.interrupt();
-        for (WorkerRecord worker : workers) {
-            worker.control.close();
+        synchronized (this) {
+            workers.forEach(worker -> worker.control.close());
         }
         calls.shutdownNow();
         try {

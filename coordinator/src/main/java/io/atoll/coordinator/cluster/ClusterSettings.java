@@ -1,26 +1,32 @@
 package io.atoll.coordinator.cluster;
 
+import io.grpc.ChannelCredentials;
+import io.grpc.InsecureChannelCredentials;
 import java.time.Duration;
 import java.util.List;
 
 /// What a coordinator knows of its cluster from the start.
 ///
 /// @param clusterId must be the workers' own
-/// @param epoch of this coordinator; workers refuse one that is below the highest they have heard
-/// @param workers all expert workers
+/// @param workers the expert workers that the cluster file lists
 /// @param expertsPerToken that each row chooses of a layer
 /// @param replication copies that each expert should have
 /// @param poll how often workers are asked
 /// @param goneAfter a worker that has not answered for this long is given up: its copies are made elsewhere. What has no other copy
 ///     is loaded elsewhere at once
+/// @param credentials of this coordinator, as workers want them
+/// @param members who joins, and which coordinator leads
+/// @param table where it is kept what workers should hold
 public record ClusterSettings(
         String clusterId,
-        long epoch,
         List<WorkerAddress> workers,
         int expertsPerToken,
         int replication,
         Duration poll,
-        Duration goneAfter) {
+        Duration goneAfter,
+        ChannelCredentials credentials,
+        ClusterMembers members,
+        PlacementTable table) {
     public static final Duration DEFAULT_POLL = Duration.ofMillis(500);
 
     public ClusterSettings {
@@ -32,6 +38,26 @@ public record ClusterSettings(
             throw new IllegalArgumentException(
                     "poll must be positive and goneAfter not negative: " + poll + ", " + goneAfter);
         }
+    }
+
+    /// A cluster that nobody joins, in the clear, of which nothing outlives its only coordinator.
+    public static ClusterSettings alone(
+            String clusterId,
+            List<WorkerAddress> workers,
+            int expertsPerToken,
+            int replication,
+            Duration poll,
+            Duration goneAfter) {
+        return new ClusterSettings(
+                clusterId,
+                workers,
+                expertsPerToken,
+                replication,
+                poll,
+                goneAfter,
+                InsecureChannelCredentials.create(),
+                ClusterMembers.none(),
+                PlacementTable.inMemory());
     }
 
     /// Where an expert worker is.

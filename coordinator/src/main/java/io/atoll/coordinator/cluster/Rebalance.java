@@ -27,7 +27,7 @@ public record Rebalance(
         Map<String, ExpertShard> now,
         Map<String, ExpertShard> then,
         boolean applied) {
-    /// Workers are not measured yet, so all count as equally fast; only ratios matter.
+    /// Of workers that have not measured themselves; only ratios matter.
     private static final double SAME_SPEED = 1e9;
 
     public Rebalance {
@@ -45,9 +45,14 @@ public record Rebalance(
             throws RefusedException {
         Map<String, ExpertShard> now = new HashMap<>();
         List<ExpertNode> nodes = new ArrayList<>();
+        boolean measured = workers.stream().allMatch(worker -> worker.bytesPerSecond() > 0);
         for (WorkerRecord worker : workers) {
             now.put(worker.name(), worker.wanted);
-            nodes.add(ExpertNode.cpu(worker.name(), worker.memoryBytes(), SAME_SPEED));
+            nodes.add(
+                    ExpertNode.cpu(
+                            worker.name(),
+                            worker.memoryBytes(),
+                            measured ? worker.bytesPerSecond() : SAME_SPEED));
         }
         PlacementResult result =
                 PlacementPlanner.plan(

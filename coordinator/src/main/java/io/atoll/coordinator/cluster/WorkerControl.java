@@ -17,16 +17,24 @@ import java.time.Duration;
 import java.util.Iterator;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntConsumer;
+import java.util.function.LongSupplier;
 
 /// Calls to one expert worker. They block; any thread may make them.
 final class WorkerControl implements AutoCloseable {
     private static final int MAX_ANSWER_BYTES = 16 << 20;
 
-    private final ClusterSettings settings;
+    private final String clusterId;
+    private final LongSupplier epoch;
     private final ManagedChannel channel;
 
-    WorkerControl(ClusterSettings settings, WorkerAddress worker, ChannelCredentials credentials) {
-        this.settings = settings;
+    /// @param epoch of this coordinator at the time of a call
+    WorkerControl(
+            String clusterId,
+            LongSupplier epoch,
+            WorkerAddress worker,
+            ChannelCredentials credentials) {
+        this.clusterId = clusterId;
+        this.epoch = epoch;
         channel =
                 NettyChannelBuilder.forAddress(worker.host(), worker.port(), credentials)
                         .maxInboundMessageSize(MAX_ANSWER_BYTES)
@@ -46,8 +54,8 @@ final class WorkerControl implements AutoCloseable {
             return within(limit)
                     .describe(
                             DescribeRequest.newBuilder()
-                                    .setClusterId(settings.clusterId())
-                                    .setEpoch(settings.epoch())
+                                    .setClusterId(clusterId)
+                                    .setEpoch(epoch.getAsLong())
                                     .setWithHeat(withHeat)
                                     .build());
         } catch (StatusRuntimeException e) {
@@ -89,8 +97,8 @@ final class WorkerControl implements AutoCloseable {
 
     private ChangeRequest change(ExpertShard experts) {
         return ChangeRequest.newBuilder()
-                .setClusterId(settings.clusterId())
-                .setEpoch(settings.epoch())
+                .setClusterId(clusterId)
+                .setEpoch(epoch.getAsLong())
                 .setExperts(experts.toString())
                 .build();
     }

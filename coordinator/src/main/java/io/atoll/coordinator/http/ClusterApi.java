@@ -11,6 +11,7 @@ import com.linecorp.armeria.server.ServerBuilder;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import io.atoll.coordinator.cluster.ClusterControl;
 import io.atoll.coordinator.cluster.ClusterEvents;
+import io.atoll.coordinator.cluster.ClusterMembers;
 import io.atoll.coordinator.cluster.ClusterStatus;
 import io.atoll.coordinator.cluster.Rebalance;
 import io.atoll.coordinator.cluster.RefusedException;
@@ -45,6 +46,7 @@ final class ClusterApi {
     /// @param posts makes a service of what answers a body
     void addTo(ServerBuilder builder, Function<JsonService.Handler, HttpService> posts) {
         builder.service("/cluster/status", this::status)
+                .service("/cluster/nodes", this::nodes)
                 .service("/cluster/events", this::events)
                 .service("/cluster/drain", posts.apply(onWorker("drain", control::drain)))
                 .service("/cluster/undrain", posts.apply(onWorker("undrain", control::undrain)))
@@ -72,6 +74,7 @@ final class ClusterApi {
                 json.object()
                         .put("cluster_id", status.clusterId())
                         .put("epoch", status.epoch())
+                        .put("stands_by_for", status.standsByFor().orElse(null))
                         .put("replication", status.replication())
                         .put("layers", status.layers())
                         .put("experts", status.experts())
@@ -94,6 +97,7 @@ final class ClusterApi {
                             .put("sole_copies", node.soleCopies())
                             .put("bytes", node.heldBytes())
                             .put("memory_bytes", node.memoryBytes())
+                            .put("memory_bytes_per_second", (long) node.bytesPerSecond())
                             .put("compute", node.compute())
                             .put("queued", node.queued());
             node.started().ifPresent(at -> worker.put("started", at.toString()));
@@ -110,6 +114,24 @@ final class ClusterApi {
         ArrayNode alarms = tree.putArray("alarms");
         status.alarms().forEach(alarms::add);
         return tree;
+    }
+
+    private HttpResponse nodes(ServiceRequestContext context, HttpRequest request) {
+        JsonService.requireMethod(request, HttpMethod.GET);
+        ObjectNode tree = json.object();
+        ArrayNode list = tree.putArray("nodes");
+        for (ClusterMembers.Node node : control.members()) {
+            ObjectNode entry =
+                    list.addObject()
+                            .put("role", node.role())
+                            .put("name", node.name())
+                            .put("address", node.address())
+                            .put("started", node.started().toString())
+                            .put("leads", node.leads());
+            ObjectNode labels = entry.putObject("labels");
+            new TreeMap<>(node.labels()).forEach(labels::put);
+        }
+        return HttpApi.ok(json.write(tree)).toHttpResponse();
     }
 
     private HttpResponse events(ServiceRequestContext context, HttpRequest request) {

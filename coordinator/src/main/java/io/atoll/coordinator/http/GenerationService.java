@@ -23,6 +23,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 
 /// Answers one kind of completion: reads the request, has it generated, and writes the answer whole or as server-sent events.
 ///
@@ -48,21 +49,25 @@ final class GenerationService implements JsonService.Handler {
                     .build();
 
     private final Engine engine;
+    private final Supplier<Optional<Failure>> elsewhere;
     private final Preparation preparation;
     private final HttpSettings settings;
     private final Json json;
     private final Errors errors;
     private final Executor threads;
 
+    /// @param elsewhere why requests are not for this coordinator, if so
     /// @param threads runs each request on a thread of its own, which may block
     GenerationService(
             Engine engine,
+            Supplier<Optional<Failure>> elsewhere,
             Preparation preparation,
             HttpSettings settings,
             Json json,
             Errors errors,
             Executor threads) {
         this.engine = engine;
+        this.elsewhere = elsewhere;
         this.preparation = preparation;
         this.settings = settings;
         this.json = json;
@@ -73,6 +78,11 @@ final class GenerationService implements JsonService.Handler {
     @Override
     public void answer(Caller caller, JsonFields body, HttpResponseWriter out)
             throws InterruptedException {
+        Optional<Failure> refusal = elsewhere.get();
+        if (refusal.isPresent()) {
+            out.close(errors.response(refusal.get()));
+            return;
+        }
         Prepared prepared = preparation.prepare(body);
         try (ChoiceEvents events =
                 new ChoiceEvents(

@@ -153,6 +153,7 @@ public final class HttpApi implements AutoCloseable {
                                 messagesService.apply(
                                         new GenerationService(
                                                 engine,
+                                                this::standsBy,
                                                 messages,
                                                 settings,
                                                 json,
@@ -185,7 +186,8 @@ public final class HttpApi implements AutoCloseable {
 
     private GenerationService generation(
             GenerationService.Preparation preparation, HttpSettings settings) {
-        return new GenerationService(engine, preparation, settings, json, errors, threads);
+        return new GenerationService(
+                engine, this::standsBy, preparation, settings, json, errors, threads);
     }
 
     /// What every request meets first: a browser's question whether its page may ask, then the question for the key. The first
@@ -381,10 +383,20 @@ public final class HttpApi implements AutoCloseable {
         return ok(json.write(json.object().put("status", "live"))).toHttpResponse();
     }
 
+    /// Why nothing is generated here, if another coordinator leads.
+    private Optional<Failure> standsBy() {
+        return cluster.flatMap(ClusterControl::standsByFor)
+                .map(
+                        leader ->
+                                new Failure(
+                                        ErrorCode.NOT_READY,
+                                        "this coordinator stands by for " + leader));
+    }
+
     /// A request would be taken now.
     private HttpResponse ready(ServiceRequestContext context, HttpRequest request) {
         JsonService.requireMethod(request, HttpMethod.GET);
-        Optional<Failure> unavailable = engine.unavailable();
+        Optional<Failure> unavailable = standsBy().or(engine::unavailable);
         if (unavailable.isPresent()) {
             // Whatever the reason, a load balancer looks for this one status.
             return HttpResponse.of(

@@ -14,7 +14,6 @@ import io.atoll.coordinator.TestModel;
 import io.atoll.coordinator.engine.EngineSettings;
 import io.atoll.coordinator.gate.GateSettings;
 import io.atoll.coordinator.gate.GateSettings.TlsFiles;
-import io.grpc.InsecureChannelCredentials;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
@@ -139,8 +138,7 @@ final class CertificatesTest {
                         gate,
                         EngineSettings.defaults(),
                         Optional.empty(),
-                        Optional.empty(),
-                        InsecureChannelCredentials.create()),
+                        Optional.empty()),
                 TestModel.worker(),
                 TestModel.model());
     }

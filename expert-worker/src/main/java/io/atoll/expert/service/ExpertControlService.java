@@ -38,6 +38,7 @@ public final class ExpertControlService extends ExpertControlImplBase implements
     private final DispatchQueue queue;
     private final ExpertService service;
     private final RouteCounts heat;
+    private final ExpertShard initial;
     private final AtomicLong epoch = new AtomicLong();
     private final ExecutorService executor;
 
@@ -45,7 +46,8 @@ public final class ExpertControlService extends ExpertControlImplBase implements
     ///
     /// @param threads that compute
     /// @param compute kernel class and devices, for people
-    public record Machine(int threads, String compute) {}
+    /// @param memoryBytesPerSecond that these threads together read
+    public record Machine(int threads, String compute, double memoryBytesPerSecond) {}
 
     public ExpertControlService(
             WorkerIdentity identity,
@@ -60,6 +62,7 @@ public final class ExpertControlService extends ExpertControlImplBase implements
         this.queue = queue;
         this.service = service;
         this.heat = heat;
+        initial = changes.contents().shard();
         executor =
                 Executors.newThreadPerTaskExecutor(
                         Thread.ofPlatform().name(identity.name() + "-load-", 0).daemon().factory());
@@ -214,6 +217,8 @@ public final class ExpertControlService extends ExpertControlImplBase implements
                         .setCompute(machine.compute())
                         .setQueuedDispatches(queue.size())
                         .setStreams(service.attentionStreams())
+                        .setInitial(initial.toString())
+                        .setMemoryBytesPerSecond(machine.memoryBytesPerSecond())
                         .setLoading(changes.loading().map(ExpertShard::toString).orElse(""))
                         .setStartedMillis(
                                 ProcessHandle.current()
