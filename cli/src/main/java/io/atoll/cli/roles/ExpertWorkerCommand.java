@@ -170,25 +170,18 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                 settings.shard(),
                 KernelLibrary.describe(
                         KernelLibrary.select(settings.kernels()), settings.threads()));
-        try (ExpertWorker worker = ExpertWorker.open(settings, security.server())) {
+        try (OpenedParts opened = new OpenedParts()) {
+            ExpertWorker worker = opened.add(ExpertWorker.open(settings, security.server()));
             worker.start();
             HostPort address = new HostPort(settings.host(), worker.port());
-            try (JoinedCluster cluster =
+            opened.add( // left first, so that no coordinator takes the worker for lost
                     JoinedCluster.join(
                             file,
                             NodeRole.EXPERT_WORKER,
                             Optional.of(name),
                             advertised(address),
-                            labels)) {
-                RoleProcess.serve(
-                        "expert-worker " + name,
-                        address,
-                        options.stopWithStdin(),
-                        () -> {
-                            cluster.close(); // first, so that no coordinator takes it for lost
-                            worker.close();
-                        });
-            }
+                            labels));
+            RoleProcess.serve("expert-worker " + name, address, options.stopWithStdin(), opened);
         }
         return 0;
     }
