@@ -121,7 +121,8 @@ class ClusterControlTest {
                                 Duration.ZERO,
                                 DeviceChoice.CPU,
                                 MODEL,
-                                memoryExperts * EXPERT_BYTES));
+                                memoryExperts * EXPERT_BYTES,
+                                0));
         opened.push(worker);
         worker.start();
         return worker;

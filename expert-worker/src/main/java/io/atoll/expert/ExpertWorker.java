@@ -11,6 +11,9 @@ import io.atoll.expert.service.ExpertControlService;
 import io.atoll.expert.service.ExpertService;
 import io.atoll.expert.service.WorkerIdentity;
 import io.atoll.expert.store.ExpertStore;
+import io.atoll.expert.transfer.ExpertSender;
+import io.atoll.expert.transfer.PeerExperts;
+import io.atoll.expert.transfer.TransferRate;
 import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.KernelUnavailableException;
@@ -18,6 +21,7 @@ import io.atoll.kernels.Kernels;
 import io.atoll.kernels.MemoryRate;
 import io.atoll.kernels.cuda.Cuda;
 import io.atoll.kernels.cuda.CudaException;
+import io.atoll.proto.v1.WorkerCatalogue;
 import io.atoll.proto.wire.DataPlane;
 import io.atoll.proto.wire.RowFormat;
 import io.grpc.InsecureServerCredentials;
@@ -70,7 +74,20 @@ public final class ExpertWorker implements AutoCloseable {
     /// @param credentials of this node, and how it checks its peers'
     /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
     public static ExpertWorker open(ExpertWorkerSettings settings, ServerCredentials credentials) {
-        LoadedModel model = new LoadedModel(settings);
+        return open(settings, credentials, Optional.empty());
+    }
+
+    /// Loads the experts of the settings' shard from the model, or from other workers.
+    ///
+    /// @param credentials of this node, and how it checks its peers'
+    /// @param peers where experts come from instead of the model; borrowed for as long as this worker is open
+    /// @throws io.atoll.model.checkpoint.CheckpointException if weights are missing or damaged
+    /// @throws io.atoll.expert.transfer.ExpertTransferException if no other worker has them
+    public static ExpertWorker open(
+            ExpertWorkerSettings settings,
+            ServerCredentials credentials,
+            Optional<PeerExperts> peers) {
+        LoadedModel model = new LoadedModel(settings, peers);
         try {
             return new ExpertWorker(
                     settings,
@@ -131,7 +148,14 @@ public final class ExpertWorker implements AutoCloseable {
                         store.hidden(),
                         FRACTION_BITS,
                         store::shard);
-        service = new ExpertService(identity, queue, kernels);
+        Optional<ExpertSender> sender =
+                model.map(
+                        loaded ->
+                                new ExpertSender(
+                                        loaded.experts(),
+                                        catalogue(identity, store),
+                                        new TransferRate(settings.transferBytesPerSecond())));
+        service = new ExpertService(identity, queue, kernels, sender);
         control =
                 model.map(
                         loaded ->
@@ -160,6 +184,19 @@ public final class ExpertWorker implements AutoCloseable {
                         .addService(health.getHealthService());
         control.ifPresent(builder::addService);
         server = builder.build();
+    }
+
+    private static WorkerCatalogue catalogue(WorkerIdentity identity, ExpertStore store) {
+        return WorkerCatalogue.newBuilder()
+                .setName(identity.name())
+                .setClusterId(identity.clusterId())
+                .setModelDigest(identity.modelDigest())
+                .setLayers(store.shard().layers())
+                .setExperts(store.shard().experts())
+                .setHiddenSize(store.hidden())
+                .setIntermediateSize(store.intermediate())
+                .setQuantizedRows(store.takesQuantizedRows())
+                .build();
     }
 
     /// What computes: on GPUs, as the settings say and the machine allows, or on the CPU. Their sums have the same bits, so the kernel

@@ -12,7 +12,7 @@ import java.util.Optional;
 ///
 /// @param name how it is called in logs, refusals and statistics
 /// @param clusterId must be equal on both sides of a hello
-/// @param modelPath directory of the model
+/// @param modelPath the model, unless experts come from other workers
 /// @param shard the experts to hold
 /// @param host address to listen on
 /// @param port port to listen on; 0 takes a free one
@@ -26,6 +26,7 @@ import java.util.Optional;
 /// @param device what to compute on
 /// @param sourcePath the whole model, where experts come from that are to be held later: `modelPath` may be a pack of this shard only
 /// @param memoryBytes most that the experts that are held may take
+/// @param transferBytesPerSecond most that is sent to other workers that fetch experts; 0 is no bound
 public record ExpertWorkerSettings(
         String name,
         String clusterId,
@@ -42,7 +43,8 @@ public record ExpertWorkerSettings(
         Duration grace,
         DeviceChoice device,
         Path sourcePath,
-        long memoryBytes) {
+        long memoryBytes,
+        long transferBytesPerSecond) {
     public static final int DEFAULT_QUEUE_MESSAGES = 1024;
     public static final long DEFAULT_QUEUE_BYTES = 256L << 20;
     public static final Duration DEFAULT_GRACE = Duration.ofSeconds(5);
@@ -95,7 +97,8 @@ public record ExpertWorkerSettings(
                 DEFAULT_GRACE,
                 DeviceChoice.AUTO,
                 modelPath,
-                defaultMemoryBytes());
+                defaultMemoryBytes(),
+                0);
     }
 
     /// The same, on another device.
@@ -116,7 +119,8 @@ public record ExpertWorkerSettings(
                 grace,
                 other,
                 sourcePath,
-                memoryBytes);
+                memoryBytes,
+                transferBytesPerSecond);
     }
 
     /// Four fifths of the machine's memory, or of its container's.

@@ -1,14 +1,19 @@
 package io.atoll.expert;
 
 import io.atoll.expert.store.ResidentExperts;
+import io.atoll.expert.transfer.ExpertTransferException;
+import io.atoll.expert.transfer.ModelShape;
+import io.atoll.expert.transfer.PeerExperts;
 import io.atoll.kernels.ComputePool;
 import io.atoll.model.ModelDirectory;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// A worker's experts and the files that they come from, which stay open where weights lie in them.
+/// A worker's experts and where they come from: files, which stay open where weights lie in them, or other workers.
 final class LoadedModel implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(LoadedModel.class);
 
@@ -19,8 +24,28 @@ final class LoadedModel implements AutoCloseable {
     private ResidentExperts.Source source; // null until more experts are asked for
 
     /// Loads the experts of the settings' shard.
-    LoadedModel(ExpertWorkerSettings settings) {
+    ///
+    /// @param peers where they come from instead of the settings' model
+    LoadedModel(ExpertWorkerSettings settings, Optional<PeerExperts> peers) {
         this.settings = settings;
+        if (peers.isPresent()) {
+            ModelShape shape = shape(peers.get());
+            digest = shape.digest();
+            source = peers.get();
+            try (ComputePool fetching = new ComputePool(source.concurrency())) {
+                long begin = System.nanoTime();
+                experts =
+                        new ResidentExperts(
+                                settings.shard(),
+                                shape.hidden(),
+                                shape.intermediate(),
+                                shape.quantizedRows(),
+                                source,
+                                fetching);
+                note("fetched from other workers", begin);
+            }
+            return;
+        }
         ModelDirectory model = ModelDirectory.open(settings.modelPath());
         try (ComputePool loaders = new ComputePool(settings.threads())) {
             long begin = System.nanoTime();
@@ -31,14 +56,7 @@ final class LoadedModel implements AutoCloseable {
                             settings.weightFormat(),
                             loaders);
             digest = model.modelDigest();
-            LOG.info(
-                    "{} holds {} experts ({}), {} MiB as {}, loaded in {} ms",
-                    settings.name(),
-                    settings.shard().size(),
-                    settings.shard(),
-                    experts.contents().bytes() >> 20,
-                    experts.contents().formats(),
-                    (System.nanoTime() - begin) / 1_000_000);
+            note("loaded", begin);
         } catch (RuntimeException | Error e) {
             model.close();
             throw e;
@@ -48,6 +66,27 @@ final class LoadedModel implements AutoCloseable {
         } else {
             model.close();
         }
+    }
+
+    private static ModelShape shape(PeerExperts peers) {
+        try {
+            return peers.shape(Duration.ZERO); // known already, or one is there
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new ExpertTransferException("interrupted");
+        }
+    }
+
+    private void note(String how, long begin) {
+        LOG.info(
+                "{} holds {} experts ({}), {} MiB as {}, {} in {} ms",
+                settings.name(),
+                settings.shard().size(),
+                settings.shard(),
+                experts.contents().bytes() >> 20,
+                experts.contents().formats(),
+                how,
+                (System.nanoTime() - begin) / 1_000_000);
     }
 
     ResidentExperts experts() {

@@ -63,7 +63,8 @@ class ExpertControlTest {
                                 Duration.ofSeconds(1),
                                 DeviceChoice.CPU,
                                 MODEL,
-                                (HELD + 10) * EXPERT_BYTES));
+                                (HELD + 10) * EXPERT_BYTES,
+                                0));
         worker.start();
         channel = NettyChannelBuilder.forAddress("127.0.0.1", worker.port()).usePlaintext().build();
         control = ExpertControlGrpc.newBlockingStub(channel);

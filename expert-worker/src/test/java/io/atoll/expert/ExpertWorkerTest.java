@@ -63,7 +63,8 @@ class ExpertWorkerTest {
                 Duration.ofSeconds(10),
                 DeviceChoice.CPU,
                 Path.of("none"),
-                1 << 30);
+                1 << 30,
+                0);
     }
 
     private static ExpertStore floatStore() {

@@ -94,7 +94,8 @@ class RemoteExpertsTest {
                                         Duration.ofSeconds(5),
                                         DeviceChoice.CPU,
                                         MODEL,
-                                        1L << 30)));
+                                        1L << 30,
+                                        0)));
         worker.start();
         return worker;
     }

@@ -138,6 +138,7 @@ final class Measurement {
                 file.packCacheBytes(),
                 file.replication(),
                 file.goneAfter(),
+                file.transferBytesPerSecond(),
                 Optional.empty(), // these workers are on this machine, and were told no more
                 Optional.empty(), // nor has anyone to find
                 file.coordinator(),

@@ -65,6 +65,13 @@ final class ClusterOptions {
         return existing(path);
     }
 
+    /// The model if this machine has it; `--model` names one that it must have.
+    Optional<Path> modelIfHere(ClusterFile file) {
+        return model.isPresent()
+                ? Optional.of(model(file))
+                : file.model().filter(path -> Files.exists(path));
+    }
+
     /// A model's path, if there is something.
     Path existing(Path path) {
         if (!Files.exists(path)) {

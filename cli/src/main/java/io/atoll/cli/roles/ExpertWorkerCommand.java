@@ -8,12 +8,15 @@ import io.atoll.cluster.placement.ExpertShard;
 import io.atoll.expert.DeviceChoice;
 import io.atoll.expert.ExpertWorker;
 import io.atoll.expert.ExpertWorkerSettings;
+import io.atoll.expert.transfer.ModelShape;
+import io.atoll.expert.transfer.PeerExperts;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
-import io.atoll.model.config.TextConfig;
 import io.atoll.model.weights.WeightPacking;
+import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -40,6 +43,7 @@ import picocli.CommandLine.Option;
             "nothing until `atoll rebalance` or another worker's failure gives it experts."
         })
 public final class ExpertWorkerCommand implements Callable<Integer> {
+    private static final Duration PEER_PATIENCE = Duration.ofMinutes(1);
     private static final Pattern PART = Pattern.compile("(\\d{1,4})/(\\d{1,4})");
 
     @Mixin private ClusterOptions options;
@@ -106,84 +110,148 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         ClusterFile file = options.file();
-        Path model = options.model(file);
         ExpertWorkerSection section = section(file);
-        ExpertShard shard = shard(file, section, model);
-        boolean rounded = weightFormat(file).isPresent();
-        try (NodeSecurity security =
-                NodeSecurity.open(
-                        file,
-                        "expert-worker " + name,
-                        List.of(section.address()),
-                        NodeSecurity.members(file))) {
-            Optional<CachedPack> pack =
-                    shard.isEmpty()
-                            ? Optional.empty()
-                            : CachedPack.experts(model, file, rounded, shard);
-            try {
-                return serve(
-                        file,
-                        section,
-                        model,
-                        pack.map(cached -> cached.model().path()).orElse(model),
-                        shard,
-                        security);
-            } finally {
-                pack.ifPresent(CachedPack::close);
+        try (OpenedParts opened = new OpenedParts()) {
+            NodeSecurity security =
+                    opened.add(
+                            NodeSecurity.open(
+                                    file,
+                                    "expert-worker " + name,
+                                    List.of(section.address()),
+                                    NodeSecurity.members(file)));
+            Optional<Path> here = options.modelIfHere(file);
+            if (here.isPresent() || !hasPeers(file)) {
+                fromModel(file, section, options.model(file), security, opened);
+            } else {
+                fromPeers(file, section, security, opened);
             }
         }
+        return 0;
     }
 
-    private int serve(
+    private boolean hasPeers(ClusterFile file) {
+        return file.membership().isPresent()
+                || file.expertWorkers().stream().anyMatch(worker -> !worker.name().equals(name));
+    }
+
+    private void fromModel(
             ClusterFile file,
             ExpertWorkerSection section,
-            Path source,
             Path model,
-            ExpertShard shard,
-            NodeSecurity security)
+            NodeSecurity security,
+            OpenedParts opened)
             throws Exception {
+        ExpertShard shard;
+        try (ModelDirectory directory = ModelDirectory.open(model)) {
+            shard =
+                    shard(
+                            file,
+                            section,
+                            WeightPacking.routedLayers(directory.textWeights()),
+                            directory.config().text().experts());
+        }
+        Path weights = model;
+        if (!shard.isEmpty()) {
+            boolean rounded = weightFormat(file).isPresent();
+            Optional<CachedPack> pack =
+                    CachedPack.experts(model, file, rounded, shard).map(opened::add);
+            weights = pack.map(cached -> cached.model().path()).orElse(model);
+        }
+        ExpertWorkerSettings settings = settings(file, section, weights, model, shard);
+        describe("model " + weights, settings);
+        ExpertWorker worker = opened.add(ExpertWorker.open(settings, security.server()));
+        worker.start();
+        HostPort address = new HostPort(settings.host(), worker.port());
+        join(file, address, opened); // left first, so that no coordinator takes it for lost
+        RoleProcess.serve("expert-worker " + name, address, options.stopWithStdin(), opened);
+    }
+
+    /// Without the model's files: what it is, and its experts, come from workers that have them.
+    private void fromPeers(
+            ClusterFile file,
+            ExpertWorkerSection section,
+            NodeSecurity security,
+            OpenedParts opened)
+            throws Exception {
+        if (section.address().port() == 0) {
+            throw options.usage(
+                    "the model is not on this machine, so the worker joins before it listens:"
+                            + " --listen needs a port");
+        }
+        JoinedCluster cluster = join(file, section.address(), opened);
+        PeerExperts peers =
+                opened.add(
+                        new PeerExperts(
+                                clusterId.orElse(file.clusterId()),
+                                () -> {
+                                    Map<String, HostPort> others = cluster.allExpertWorkers();
+                                    others.remove(name);
+                                    return others;
+                                },
+                                security.client()));
+        System.out.println("the model is not on this machine: asking the other workers");
+        ModelShape model = peers.shape(PEER_PATIENCE);
+        ExpertShard shard = shard(file, section, model.layers(), model.experts());
         ExpertWorkerSettings settings =
-                new ExpertWorkerSettings(
-                        name,
-                        clusterId.orElse(file.clusterId()),
-                        model,
-                        shard,
-                        section.address().host(),
-                        section.address().port(),
-                        options.kernels(file),
-                        ClusterOptions.threads(threads.orElse(section.threads())),
-                        weightFormat(file),
-                        section.maxQueuedDispatches(),
-                        ExpertWorkerSettings.DEFAULT_QUEUE_BYTES,
-                        ExpertWorkerSettings.defaultSpin(),
-                        ExpertWorkerSettings.DEFAULT_GRACE,
-                        DeviceChoice.parse(device.orElse(section.device())),
-                        source,
-                        section.memoryBytes() == 0
-                                ? ExpertWorkerSettings.defaultMemoryBytes()
-                                : section.memoryBytes());
+                settings(file, section, Path.of("peers"), Path.of("peers"), shard);
+        describe("experts from other workers", settings);
+        ExpertWorker worker =
+                opened.add(ExpertWorker.open(settings, security.server(), Optional.of(peers)));
+        worker.start();
+        RoleProcess.serve(
+                "expert-worker " + name, section.address(), options.stopWithStdin(), opened);
+    }
+
+    private JoinedCluster join(ClusterFile file, HostPort address, OpenedParts opened)
+            throws IOException {
+        return opened.add(
+                JoinedCluster.join(
+                        file,
+                        NodeRole.EXPERT_WORKER,
+                        Optional.of(name),
+                        advertised(address),
+                        labels));
+    }
+
+    private void describe(String source, ExpertWorkerSettings settings) {
         System.out.printf(
-                "expert worker %s of cluster %s: model %s, experts %s%n%s%n",
+                "expert worker %s of cluster %s: %s, experts %s%n%s%n",
                 name,
                 settings.clusterId(),
-                model,
+                source,
                 settings.shard(),
                 KernelLibrary.describe(
                         KernelLibrary.select(settings.kernels()), settings.threads()));
-        try (OpenedParts opened = new OpenedParts()) {
-            ExpertWorker worker = opened.add(ExpertWorker.open(settings, security.server()));
-            worker.start();
-            HostPort address = new HostPort(settings.host(), worker.port());
-            opened.add( // left first, so that no coordinator takes the worker for lost
-                    JoinedCluster.join(
-                            file,
-                            NodeRole.EXPERT_WORKER,
-                            Optional.of(name),
-                            advertised(address),
-                            labels));
-            RoleProcess.serve("expert-worker " + name, address, options.stopWithStdin(), opened);
-        }
-        return 0;
+    }
+
+    /// @param weights where the shard's experts are read from
+    /// @param source where others are read from later
+    private ExpertWorkerSettings settings(
+            ClusterFile file,
+            ExpertWorkerSection section,
+            Path weights,
+            Path source,
+            ExpertShard shard) {
+        return new ExpertWorkerSettings(
+                name,
+                clusterId.orElse(file.clusterId()),
+                weights,
+                shard,
+                section.address().host(),
+                section.address().port(),
+                options.kernels(file),
+                ClusterOptions.threads(threads.orElse(section.threads())),
+                weightFormat(file),
+                section.maxQueuedDispatches(),
+                ExpertWorkerSettings.DEFAULT_QUEUE_BYTES,
+                ExpertWorkerSettings.defaultSpin(),
+                ExpertWorkerSettings.DEFAULT_GRACE,
+                DeviceChoice.parse(device.orElse(section.device())),
+                source,
+                section.memoryBytes() == 0
+                        ? ExpertWorkerSettings.defaultMemoryBytes()
+                        : section.memoryBytes(),
+                file.transferBytesPerSecond());
     }
 
     private HostPort advertised(HostPort address) {
@@ -220,24 +288,19 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
 
     /// What to hold: the option, else the file, else an equal part among the workers that the file gives none. One that the file does not
     /// know joins with nothing, or is all there is.
-    private ExpertShard shard(ClusterFile file, ExpertWorkerSection section, Path modelPath) {
-        TextConfig text;
-        int layers;
-        try (ModelDirectory model = ModelDirectory.open(modelPath)) {
-            text = model.config().text();
-            layers = WeightPacking.routedLayers(model.textWeights());
-        }
-        Optional<String> given = experts.or(section::experts);
+    private ExpertShard shard(
+            ClusterFile file, ExpertWorkerSection section, int layers, int experts) {
+        Optional<String> given = this.experts.or(section::experts);
         try {
             if (given.isPresent()) {
                 Matcher part = PART.matcher(given.get());
                 return part.matches()
                         ? ExpertShard.part(
                                 layers,
-                                text.experts(),
+                                experts,
                                 Integer.parseInt(part.group(1)) - 1,
                                 Integer.parseInt(part.group(2)))
-                        : ExpertShard.parse(given.get(), layers, text.experts());
+                        : ExpertShard.parse(given.get(), layers, experts);
             }
             List<String> sharing =
                     file.expertWorkers().stream()
@@ -246,15 +309,15 @@ public final class ExpertWorkerCommand implements Callable<Integer> {
                             .toList();
             if (!sharing.contains(name)) {
                 return file.membership().isPresent()
-                        ? ExpertShard.none(layers, text.experts())
-                        : ExpertShard.all(layers, text.experts());
+                        ? ExpertShard.none(layers, experts)
+                        : ExpertShard.all(layers, experts);
             }
             // Its own part and those of the next workers, so that each part is on as many as there
             // are to be copies.
-            ExpertShard shard = ExpertShard.none(layers, text.experts());
+            ExpertShard shard = ExpertShard.none(layers, experts);
             for (int i = 0; i < Math.min(file.replication(), sharing.size()); i++) {
                 int part = (sharing.indexOf(name) + i) % sharing.size();
-                shard = shard.plus(ExpertShard.part(layers, text.experts(), part, sharing.size()));
+                shard = shard.plus(ExpertShard.part(layers, experts, part, sharing.size()));
             }
             return shard;
         } catch (IllegalArgumentException e) {

@@ -37,6 +37,7 @@ import java.util.stream.Collectors;
 /// @param replication copies that each expert should have on different workers; workers without `experts` of their own take
 ///     parts that overlap so, and lost copies are made again elsewhere
 /// @param goneAfter an expert worker that has not answered for this long is given up, and what it held is copied elsewhere
+/// @param transferBytesPerSecond most that an expert worker sends to others that fetch experts from it; 0 is no bound
 /// @param security how the processes know each other; empty is for a cluster that stays on the loopback interface
 /// @param membership how they find each other, so that workers can join and a second coordinator can stand by; empty is for a
 ///     cluster of the processes that this file lists
@@ -52,6 +53,7 @@ public record ClusterFile(
         Long packCacheBytes,
         Integer replication,
         Duration goneAfter,
+        Long transferBytesPerSecond,
         Optional<SecuritySection> security,
         Optional<MembershipSection> membership,
         CoordinatorSection coordinator,
@@ -78,6 +80,11 @@ public record ClusterFile(
         }
         replication = ranged("replication", replication, 1, 1, 16);
         goneAfter = positive("gone-after", goneAfter, Duration.ofSeconds(30));
+        transferBytesPerSecond = transferBytesPerSecond == null ? 0 : transferBytesPerSecond;
+        if (transferBytesPerSecond < 0) {
+            throw new IllegalArgumentException(
+                    "transfer-bytes-per-second must not be negative: " + transferBytesPerSecond);
+        }
         security = security == null ? Optional.empty() : security;
         membership = membership == null ? Optional.empty() : membership;
         coordinator = coordinator == null ? CoordinatorSection.DEFAULTS : coordinator;
@@ -103,6 +110,7 @@ public record ClusterFile(
                 null,
                 null,
                 null,
+                null,
                 Optional.empty(),
                 Optional.empty(),
                 null,
@@ -122,6 +130,7 @@ public record ClusterFile(
                 packCacheBytes,
                 replication,
                 goneAfter,
+                transferBytesPerSecond,
                 security,
                 membership,
                 new CoordinatorSection(
@@ -161,6 +170,7 @@ public record ClusterFile(
                 packCacheBytes,
                 replication,
                 goneAfter,
+                transferBytesPerSecond,
                 security,
                 membership,
                 coordinator,

@@ -37,7 +37,8 @@ class MembershipTest {
         Membership membership =
                 Membership.join(
                         clusterId,
-                        new MembershipSection(List.of("127.0.0.1"), 17_801, null, Optional.empty(), minMembers),
+                        new MembershipSection(
+                                List.of("127.0.0.1"), 17_801, null, Optional.empty(), minMembers),
                         new ClusterNode(
                                 role,
                                 name,

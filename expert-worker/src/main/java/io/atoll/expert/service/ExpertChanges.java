@@ -7,6 +7,7 @@ import io.atoll.expert.store.ResidentExperts.Unheld;
 import io.atoll.kernels.ComputePool;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
@@ -16,7 +17,7 @@ import org.slf4j.LoggerFactory;
 
 /// Changes what a worker holds while it serves, one change at a time.
 ///
-/// Weights are loaded beside the compute thread, at no more than one processor; the change itself is done by the compute thread
+/// Weights are loaded beside the compute thread, packed by one thread or fetched by a few that wait most of the time; the change itself is done by the compute thread
 /// between two batches, and there attention workers are told of it.
 public final class ExpertChanges {
     private static final Logger LOG = LoggerFactory.getLogger(ExpertChanges.class);
@@ -82,11 +83,11 @@ public final class ExpertChanges {
             ExpertShard wanted, IntConsumer progress, BooleanSupplier abandoned, Runnable announce)
             throws BusyException, InterruptedException {
         begin();
-        try (ComputePool pool = new ComputePool(1)) {
+        try (ComputePool pool = new ComputePool(source.get().concurrency())) {
             ExpertShard missing = wanted.without(store.shard());
             loading = Optional.of(missing);
             long start = System.nanoTime();
-            int[] loaded = {0};
+            AtomicInteger loaded = new AtomicInteger();
             try (Unheld prepared =
                     store.prepare(
                             missing,
@@ -97,8 +98,7 @@ public final class ExpertChanges {
                                 if (abandoned.getAsBoolean()) {
                                     throw new AbandonedException();
                                 }
-                                loaded[0]++;
-                                progress.accept(loaded[0]);
+                                progress.accept(loaded.incrementAndGet());
                             })) {
                 onComputeThread(
                         () -> {

@@ -91,8 +91,10 @@ public final class ExpertControlService extends ExpertControlImplBase implements
                     changes.load(
                             shard,
                             loaded -> {
-                                if (loaded % step == 0 && call.isReady()) {
-                                    call.onNext(progress(loaded, wanted).build());
+                                synchronized (call) { // several threads may load
+                                    if (loaded % step == 0 && call.isReady()) {
+                                        call.onNext(progress(loaded, wanted).build());
+                                    }
                                 }
                             },
                             call::isCancelled,

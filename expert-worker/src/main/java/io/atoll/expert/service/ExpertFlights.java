@@ -1,5 +1,7 @@
 package io.atoll.expert.service;
 
+import io.atoll.expert.transfer.ExpertSender;
+import io.atoll.expert.transfer.PeerExperts;
 import io.atoll.proto.wire.ArrowSchemas;
 import io.atoll.proto.wire.ExchangeDescriptor;
 import io.atoll.proto.wire.MalformedMessageException;
@@ -10,6 +12,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Executor;
 import org.apache.arrow.flatbuf.Message;
 import org.apache.arrow.flight.CallStatus;
 import org.apache.arrow.flight.Criteria;
@@ -20,18 +24,33 @@ import org.apache.arrow.flight.Location;
 import org.apache.arrow.flight.NoOpFlightProducer;
 import org.apache.arrow.flight.SchemaResult;
 import org.apache.arrow.flight.Ticket;
+import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.vector.types.pojo.Schema;
 
 /// The catalogue of a worker for any Flight client: one flight for each layer, `["experts", "<layer>"]`.
 ///
 /// A flight's schema is that of the request; its custom metadata names the held experts and describes the answer, its
-/// `app_metadata` is a `HeldExperts` message. The exchange itself is [ExchangeStream]'s.
+/// `app_metadata` is a `HeldExperts` message. The exchange itself is [ExchangeStream]'s. For other workers there is a flight `["model"]`,
+/// and the tickets of [ExpertSender].
 final class ExpertFlights extends NoOpFlightProducer {
     private final WorkerIdentity identity;
+    private final Optional<ExpertSender> sender;
+    private final BufferAllocator allocator;
+    private final Executor executor;
     private final Schema request;
 
-    ExpertFlights(WorkerIdentity identity) {
+    /// @param sender of the experts themselves; empty sends none
+    /// @param allocator borrowed, for what is sent
+    /// @param executor sends, which blocks: callers are event loops
+    ExpertFlights(
+            WorkerIdentity identity,
+            Optional<ExpertSender> sender,
+            BufferAllocator allocator,
+            Executor executor) {
         this.identity = identity;
+        this.sender = sender;
+        this.allocator = allocator;
+        this.executor = executor;
         this.request = parse(ArrowSchemas.request(RowFormat.F32, identity.hidden()));
     }
 
@@ -55,12 +74,31 @@ final class ExpertFlights extends NoOpFlightProducer {
 
     @Override
     public FlightInfo getFlightInfo(CallContext context, FlightDescriptor descriptor) {
+        if (sender.isPresent() && isCatalogue(descriptor)) {
+            return FlightInfo.builder(new Schema(List.of()), descriptor, List.of())
+                    .setAppMetadata(sender.get().catalogue().toByteArray())
+                    .build();
+        }
         return info(layerOf(descriptor));
     }
 
     @Override
     public SchemaResult getSchema(CallContext context, FlightDescriptor descriptor) {
         return new SchemaResult(schema(layerOf(descriptor)));
+    }
+
+    private static boolean isCatalogue(FlightDescriptor descriptor) {
+        return !descriptor.isCommand()
+                && descriptor.getPath().equals(List.of(PeerExperts.CATALOGUE_PATH));
+    }
+
+    @Override
+    public void getStream(CallContext context, Ticket ticket, ServerStreamListener listener) {
+        if (sender.isEmpty()) {
+            super.getStream(context, ticket, listener);
+            return;
+        }
+        executor.execute(() -> sender.get().send(ticket.getBytes(), allocator, listener));
     }
 
     private int layerOf(FlightDescriptor descriptor) {

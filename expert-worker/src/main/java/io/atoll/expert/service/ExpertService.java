@@ -1,6 +1,7 @@
 package io.atoll.expert.service;
 
 import io.atoll.expert.batch.DispatchQueue;
+import io.atoll.expert.transfer.ExpertSender;
 import io.atoll.kernels.Kernels;
 import io.atoll.proto.wire.DataPlane;
 import io.atoll.proto.wire.FlightMessage;
@@ -9,6 +10,7 @@ import io.grpc.Metadata;
 import io.grpc.ServerCall;
 import io.grpc.ServerMethodDefinition;
 import io.grpc.ServerServiceDefinition;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -26,15 +28,22 @@ public final class ExpertService implements AutoCloseable {
     private final WorkerIdentity identity;
     private final DispatchQueue queue;
     private final Kernels kernels;
+    private final Optional<ExpertSender> sender;
     private final WirePool pool = new WirePool();
     private final Set<ExchangeStream> streams = ConcurrentHashMap.newKeySet();
     private final BufferAllocator allocator = new RootAllocator();
     private final ExecutorService flightExecutor = Executors.newVirtualThreadPerTaskExecutor();
 
-    public ExpertService(WorkerIdentity identity, DispatchQueue queue, Kernels kernels) {
+    /// @param sender of experts to other workers; empty sends none
+    public ExpertService(
+            WorkerIdentity identity,
+            DispatchQueue queue,
+            Kernels kernels,
+            Optional<ExpertSender> sender) {
         this.identity = identity;
         this.queue = queue;
         this.kernels = kernels;
+        this.sender = sender;
     }
 
     /// The service to put on a gRPC server.
@@ -55,7 +64,7 @@ public final class ExpertService implements AutoCloseable {
     private ServerServiceDefinition arrowService() {
         return FlightGrpcUtils.createFlightService(
                         allocator,
-                        new ExpertFlights(identity),
+                        new ExpertFlights(identity, sender, allocator, flightExecutor),
                         ServerAuthHandler.NO_OP,
                         flightExecutor)
                 .bindService();
@@ -95,6 +104,7 @@ public final class ExpertService implements AutoCloseable {
     @Override
     public void close() {
         closeStreams();
+        flightExecutor.shutdownNow(); // ends transfers
         flightExecutor.close();
         allocator.close();
     }

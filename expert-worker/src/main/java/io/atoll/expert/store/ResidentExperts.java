@@ -90,6 +90,11 @@ public final class ResidentExperts implements ExpertStore {
         /// @param memory owns them
         PackedExpert expert(int layer, int expert, SegmentAllocator memory);
 
+        /// How many experts should be loaded at a time while a worker serves.
+        default int concurrency() {
+            return 1;
+        }
+
         /// Gives back what reading has taken. Called now and then.
         default void releasePages() {
             // Nothing was taken.
@@ -104,7 +109,11 @@ public final class ResidentExperts implements ExpertStore {
         this(shard, hidden, intermediate, quantizedRows, source, new ComputePool(1));
     }
 
-    private ResidentExperts(
+    /// Takes every expert of a shard from a source.
+    ///
+    /// @param quantizedRows whether gate and up projections meet int8 rows
+    /// @param pool loads several at a time
+    public ResidentExperts(
             ExpertShard shard,
             int hidden,
             int intermediate,
@@ -381,6 +390,16 @@ public final class ResidentExperts implements ExpertStore {
                     "layer=" + layer + " expert=" + expert + " is not held: " + shard);
         }
         return held[layer * shard.experts() + expert].weights;
+    }
+
+    /// An expert for who sends it elsewhere, on any thread. When it is removed meanwhile its memory is closed, and reading it is an
+    /// [IllegalStateException].
+    public Optional<PackedExpert> held(int layer, int expert) {
+        ExpertShard shard = contents.shard;
+        if (!shard.holds(layer, expert)) {
+            return Optional.empty();
+        }
+        return Optional.ofNullable(held[layer * shard.experts() + expert]).map(Held::weights);
     }
 
     @Override
