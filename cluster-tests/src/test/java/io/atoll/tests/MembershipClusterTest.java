@@ -11,6 +11,8 @@ import io.atoll.cli.client.ApiClient;
 import io.atoll.cli.client.ApiException;
 import io.atoll.cli.process.AtollProcess;
 import io.atoll.cluster.config.HostPort;
+import java.io.IOException;
+import java.net.ServerSocket;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,7 +24,8 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Processes that find each other: a worker joins and is given experts, and the second of two coordinators takes over.
+/// Processes that find each other: a worker without the model's files joins and is given experts, and the second of two coordinators
+/// takes over.
 class MembershipClusterTest {
     private static final Path MODEL = Path.of(System.getProperty("atoll.root"), "demo-model");
     private static final Duration START = Duration.ofSeconds(90);
@@ -80,22 +83,15 @@ class MembershipClusterTest {
 
     @Test
     void workerJoinsAndTheSecondCoordinatorTakesOver() throws Exception {
-        Path config =
-                Files.writeString(
-                        directory.resolve("cluster.yaml"),
-                        """
-                        cluster-id: join-test
-                        model: '%s'
-                        membership: {members: [127.0.0.1], port: 17841}
-                        """
-                                .formatted(MODEL));
+        Path config = config("cluster.yaml", MODEL);
+        Path elsewhere = config("elsewhere.yaml", directory.resolve("no-model"));
         try {
-            AtollProcess w1 = worker(config, "w1", "*");
+            AtollProcess w1 = worker(config, "w1", 0, "*");
             AtollProcess c1 = coordinator(config, "c1");
             w1.awaitReady(START);
             HostPort firstAt = c1.awaitReady(START);
             AtollProcess c2 = coordinator(config, "c2");
-            AtollProcess w2 = worker(config, "w2", "none");
+            AtollProcess w2 = worker(elsewhere, "w2", freePort(), "none");
             HostPort secondAt = c2.awaitReady(START);
             w2.awaitReady(START);
             try (ApiClient first = new ApiClient(URI.create("http://" + firstAt));
@@ -107,13 +103,31 @@ class MembershipClusterTest {
         }
     }
 
-    private AtollProcess worker(Path config, String name, String experts) throws Exception {
+    private Path config(String name, Path model) throws IOException {
+        return Files.writeString(
+                directory.resolve(name),
+                """
+                cluster-id: join-test
+                model: '%s'
+                membership: {members: [127.0.0.1], port: 17841}
+                """
+                        .formatted(model));
+    }
+
+    private static int freePort() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0)) {
+            return socket.getLocalPort();
+        }
+    }
+
+    private AtollProcess worker(Path config, String name, int port, String experts)
+            throws Exception {
         return start(
                 name,
                 "expert-worker",
                 "--config=" + config,
                 "--name=" + name,
-                "--listen=127.0.0.1:0",
+                "--listen=127.0.0.1:" + port,
                 "--label=rack=" + name,
                 "--threads=1",
                 "--experts=" + experts);
