@@ -150,6 +150,25 @@ final class JsonFields {
         return has(field) ? number(field, min, max) : absent;
     }
 
+    /// A list of finite numbers.
+    List<Double> numbers(String field) {
+        JsonNode value = has(field) ? object.get(field) : null;
+        if (value == null) {
+            throw missing(field);
+        }
+        List<Double> result = new ArrayList<>();
+        for (JsonNode element : value) {
+            if (!element.isNumber() || !Double.isFinite(element.doubleValue())) {
+                throw wrong(field, "a list of numbers", value);
+            }
+            result.add(element.doubleValue());
+        }
+        if (!value.isArray()) {
+            throw wrong(field, "a list of numbers", value);
+        }
+        return List.copyOf(result);
+    }
+
     String string(String field) {
         if (!has(field)) {
             throw missing(field);
