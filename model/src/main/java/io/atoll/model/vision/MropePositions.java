@@ -9,7 +9,8 @@ public final class MropePositions {
     public static final MropePositions TEXT = new MropePositions(List.of());
 
     private final List<VisualRun> runs;
-    private final int[] shifts; // what to add to a text token's index, before each run and after the last
+    private final int[]
+            shifts; // what to add to a text token's index, before each run and after the last
 
     /// @param runs all runs of pads, ascending, none of them overlapping
     /// @throws IllegalArgumentException if they are not
@@ -21,7 +22,10 @@ public final class MropePositions {
             VisualRun run = runs.get(i);
             if (run.begin() < end) {
                 throw new IllegalArgumentException(
-                        "runs of pads overlap or are out of order: " + run + " begins before " + end);
+                        "runs of pads overlap or are out of order: "
+                                + run
+                                + " begins before "
+                                + end);
             }
             end = run.end();
             shifts[i + 1] = shifts[i] + Math.max(run.rows(), run.cols()) - run.length();

@@ -94,13 +94,10 @@ public record PictureProcessor(VisionConfig config, PixelLimits pictures, PixelL
     /// Lays out frames of equal size patch by patch.
     private Patches cut(List<RgbPicture> frames, int perPatch) {
         RgbPicture any = frames.getFirst();
-        PatchGrid grid =
-                grid(frames.size() / perPatch, new PictureSize(any.height(), any.width()));
+        PatchGrid grid = grid(frames.size() / perPatch, new PictureSize(any.height(), any.width()));
         int side = config.patchSize();
         byte[] levels =
-                new byte
-                        [Math.multiplyExact(
-                                grid.patches(), CHANNELS * perPatch * side * side)];
+                new byte[Math.multiplyExact(grid.patches(), CHANNELS * perPatch * side * side)];
         int at = 0;
         for (int patch = 0; patch < grid.patches(); patch++) {
             int slice = patch / grid.slicePatches();

@@ -33,12 +33,7 @@ public record PictureSize(int height, int width) {
     /// @param temporalFactor frames of a slice
     /// @throws VisionException if there are fewer frames than one slice has, or one side is more than 200 times the other
     public static PictureSize ofClip(
-            int frames,
-            int height,
-            int width,
-            int factor,
-            int temporalFactor,
-            PixelLimits limits) {
+            int frames, int height, int width, int factor, int temporalFactor, PixelLimits limits) {
         if (frames < temporalFactor) {
             throw new VisionException(
                     "a clip needs at least " + temporalFactor + " frames, found " + frames);

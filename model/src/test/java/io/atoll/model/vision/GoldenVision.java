@@ -47,9 +47,7 @@ public final class GoldenVision {
     }
 
     public static int[] ints(JsonNode list) {
-        return StreamSupport.stream(list.spliterator(), false)
-                .mapToInt(JsonNode::asInt)
-                .toArray();
+        return StreamSupport.stream(list.spliterator(), false).mapToInt(JsonNode::asInt).toArray();
     }
 
     public static byte[] bytes(String tensor) {
@@ -77,8 +75,7 @@ public final class GoldenVision {
     public static Patches clip(String id) {
         JsonNode grid = aCase(id).get("video_grid_thw").get(0);
         return new Patches(
-                new PatchGrid(
-                        grid.get(0).asInt(), grid.get(1).asInt(), grid.get(2).asInt(), 2),
+                new PatchGrid(grid.get(0).asInt(), grid.get(1).asInt(), grid.get(2).asInt(), 2),
                 2,
                 bytes(id + ".video_levels"));
     }

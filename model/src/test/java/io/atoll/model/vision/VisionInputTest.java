@@ -97,8 +97,7 @@ class VisionInputTest {
     @ParameterizedTest
     @ValueSource(strings = {"small", "odd", "transparent"})
     void picturesBecomeTheLevelsOfThePublishedProcessor(String id) {
-        Patches found =
-                GoldenVision.processor().picture(GoldenVision.picture(id + ".decoded.png"));
+        Patches found = GoldenVision.processor().picture(GoldenVision.picture(id + ".decoded.png"));
         assertEquals(GoldenVision.patches(id).grid(), found.grid());
         closeLevels(GoldenVision.bytes(id + ".image_levels"), found.levels());
     }
@@ -200,8 +199,7 @@ class VisionInputTest {
         assertThrows(
                 VisionException.class,
                 () -> VisualPrompt.expand(ids, TOKENS, List.of(grid), List.of(), 5));
-        assertEquals(
-                6, VisualPrompt.expand(ids, TOKENS, List.of(grid), List.of(), 6).ids().length);
+        assertEquals(6, VisualPrompt.expand(ids, TOKENS, List.of(grid), List.of(), 6).ids().length);
         assertThrows(
                 VisionException.class, () -> VisualPrompt.withTimes("no place", List.of(clip())));
         assertThrows(
@@ -231,8 +229,7 @@ class VisionInputTest {
         changed[77]++;
         byte[] digest = patches.digest();
         assertArrayEquals(digest, GoldenVision.patches("small").digest());
-        assertFalse(
-                Arrays.equals(digest, new Patches(patches.grid(), 1, changed).digest()));
+        assertFalse(Arrays.equals(digest, new Patches(patches.grid(), 1, changed).digest()));
     }
 
     @Test
