@@ -1,5 +1,6 @@
 package io.atoll.model;
 
+import io.atoll.kernels.Kernels;
 import io.atoll.model.checkpoint.Checkpoint;
 import io.atoll.model.config.GenerationConfig;
 import io.atoll.model.config.ModelConfig;
@@ -7,6 +8,7 @@ import io.atoll.model.pack.PackSource;
 import io.atoll.model.pack.PackWeights;
 import io.atoll.model.quant.WeightStore;
 import io.atoll.model.tokenizer.Tokenizer;
+import io.atoll.model.vision.VisionTower;
 import io.atoll.model.weights.TextWeights;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -85,6 +87,19 @@ public final class ModelDirectory implements AutoCloseable {
     /// The text model's weights, checked against the configuration as they are asked for.
     public TextWeights textWeights() {
         return new TextWeights(weights(), config().text());
+    }
+
+    /// Packs the weights of the vision tower, if the model has one; the caller closes it. The tower of a GGUF model is in a file of
+    /// its own, [io.atoll.model.gguf.GgufProjector]; a pack holds none.
+    ///
+    /// @throws io.atoll.model.config.ModelFileException if a weight is missing or damaged
+    public Optional<VisionTower> visionTower(Kernels kernels) {
+        if (!(files instanceof ReleaseFiles)) {
+            return Optional.empty();
+        }
+        return config()
+                .vision()
+                .map(vision -> new VisionTower(vision, weights()::tensor, kernels));
     }
 
     /// Path of `tokenizer.json`. To encode and decode, [#tokenizer()] serves every kind of model.

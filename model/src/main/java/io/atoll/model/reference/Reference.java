@@ -5,6 +5,7 @@ import io.atoll.kernels.KvFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.RopeParameters;
 import io.atoll.model.config.TextConfig;
+import io.atoll.model.vision.VisualInput;
 import java.util.Optional;
 
 /// The text model in one process: opens sequences and runs every layer over their tokens.
@@ -59,13 +60,26 @@ public final class Reference implements AutoCloseable {
 
     /// An empty sequence; the caller closes it before this reference.
     public Session session() {
+        return session(VisualInput.NONE);
+    }
+
+    /// An empty sequence with pictures.
+    ///
+    /// @throws IllegalArgumentException if an embedding is not as wide as the model's
+    public Session session(VisualInput visual) {
+        return open(visual, Optional.empty());
+    }
+
+    private Session open(VisualInput visual, Optional<Weights.Predictor> predictor) {
+        visual.checkWidth(config.hiddenSize());
         return new Session(
                 kernels,
                 config,
                 weights,
                 new Rotary(config.rope(), config.rotaryDim()),
                 kvFormat,
-                Optional.empty());
+                predictor,
+                visual);
     }
 
     /// Whether the model has a multi-token prediction module.
@@ -78,16 +92,15 @@ public final class Reference implements AutoCloseable {
     ///
     /// @throws IllegalStateException if the model has no such module
     public Session draftingSession() {
+        return draftingSession(VisualInput.NONE);
+    }
+
+    /// The same, with pictures.
+    public Session draftingSession(VisualInput visual) {
         if (!predicts()) {
             throw new IllegalStateException("the model has no multi-token prediction module");
         }
-        return new Session(
-                kernels,
-                config,
-                weights,
-                new Rotary(config.rope(), config.rotaryDim()),
-                kvFormat,
-                weights.predictor());
+        return open(visual, weights.predictor());
     }
 
     @Override

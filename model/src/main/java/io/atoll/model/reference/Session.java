@@ -5,6 +5,8 @@ import io.atoll.kernels.KvFormat;
 import io.atoll.kernels.PackedMatrix;
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
+import io.atoll.model.vision.MropePositions;
+import io.atoll.model.vision.VisualInput;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -24,6 +26,7 @@ public final class Session implements AutoCloseable {
     private final Rotary rotary;
     private final List<LayerState> states = new ArrayList<>();
     private final Optional<Weights.Predictor> predictor;
+    private final VisualInput visual;
     private float[] lastHidden = {}; // of the last token, after the final norm; with a predictor
     private int tokens;
 
@@ -33,8 +36,10 @@ public final class Session implements AutoCloseable {
             Weights weights,
             Rotary rotary,
             KvFormat kvFormat,
-            Optional<Weights.Predictor> predictor) {
+            Optional<Weights.Predictor> predictor,
+            VisualInput visual) {
         this.predictor = predictor;
+        this.visual = visual;
         this.kernels = kernels;
         this.config = config;
         this.weights = weights;
@@ -75,7 +80,7 @@ public final class Session implements AutoCloseable {
             int hidden = config.hiddenSize();
             MemorySegment x = floats(arena, rows, hidden);
             for (int t = 0; t < rows; t++) {
-                weights.embed(ids[t], row(x, t, hidden));
+                embed(ids[t], tokens + t, row(x, t, hidden));
             }
             observer.tensor("embedding", -1, x, rows, hidden);
 
@@ -95,6 +100,13 @@ public final class Session implements AutoCloseable {
                 predictKnown(predictor.get(), ids, normed, observer);
             }
             return toRows(logits, rows, config.vocabSize());
+        }
+    }
+
+    /// A token's embedding, or what takes a pad's place.
+    private void embed(int id, int index, MemorySegment row) {
+        if (!visual.embed(index, row)) {
+            weights.embed(id, row);
         }
     }
 
@@ -142,7 +154,7 @@ public final class Session implements AutoCloseable {
         MemorySegment pairs = floats(arena, rows, 2 * width);
         MemorySegment embedding = floats(arena, 1, width);
         for (int t = 0; t < rows; t++) {
-            weights.embed(ids[t], embedding);
+            embed(ids[t], first + 1 + t, embedding);
             MemorySegment pair = row(pairs, t, 2 * width);
             norm(embedding, module.embeddingNorm(), pair, 1, width);
             norm(
@@ -345,12 +357,18 @@ public final class Session implements AutoCloseable {
             kernels.rmsNorm(queriesAndGates, 2 * dim, w.qNorm(), eps, q, dim, rows * heads, dim);
             kernels.rmsNorm(k, dim, w.kNorm(), eps, k, dim, rows * kvHeads, dim);
 
-            // Step 3: rotary embedding at the token's position. A text token's three positions are
-            // equal (G.4).
+            // Step 3: rotary embedding at the token's three positions, which are equal for text
+            // (G.4).
+            MropePositions positions = visual.positions();
             MemorySegment cos = floats(arena, 1, rotaryDim / 2);
             MemorySegment sin = floats(arena, 1, rotaryDim / 2);
             for (int t = 0; t < rows; t++) {
-                rotary.at(first + t, cos, sin);
+                rotary.at(
+                        positions.time(first + t),
+                        positions.height(first + t),
+                        positions.width(first + t),
+                        cos,
+                        sin);
                 kernels.rotary(row(q, t, heads * dim), heads, dim, rotaryDim, cos, sin);
                 kernels.rotary(row(k, t, kvHeads * dim), kvHeads, dim, rotaryDim, cos, sin);
                 state.append(kernels, row(k, t, kvHeads * dim), row(v, t, kvHeads * dim));

@@ -70,6 +70,12 @@ public final class MropePositions {
         return shifts[shifts.length - 1];
     }
 
+    /// Which run has a token as a pad; -1 if none has.
+    int runAt(int index) {
+        int at = runBefore(index);
+        return at >= 0 && index < runs.get(at).end() ? at : -1;
+    }
+
     /// The last run that begins at or before an index; -1 if there is none.
     private int runBefore(int index) {
         int low = 0;

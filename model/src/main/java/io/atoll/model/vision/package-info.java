@@ -1,5 +1,5 @@
-/// What a picture or a clip becomes before the model sees it (model specification G): its size, its patches, the pads that stand
-/// for it in a prompt, and the three positions of each token. Takes plain pixels; how files are decoded, and what the tower
-/// makes of patches, is not known here. Start with [io.atoll.model.vision.PictureProcessor]; read
-/// [io.atoll.model.vision.VisualPrompt] next, then [io.atoll.model.reference.VisionTower].
+/// Pictures and clips: their size and their patches, the pads that stand for them in a prompt, the three positions of each
+/// token, and the tower that makes embeddings of patches (model specification G). Takes plain pixels; how files are decoded is not
+/// known here. Start with [io.atoll.model.vision.PictureProcessor]; read [io.atoll.model.vision.VisionTower] and
+/// [io.atoll.model.vision.VisualPrompt] next. [io.atoll.model.vision.VisualInput] is what a forward pass gets.
 package io.atoll.model.vision;
