@@ -2,6 +2,7 @@ package io.atoll.cli.conformance;
 
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
+import io.atoll.model.vision.VisualInput;
 import java.nio.file.Path;
 
 /// A way to run the model: the suites see nothing else of it.
@@ -19,6 +20,13 @@ interface Engine extends AutoCloseable {
     ///
     /// @param maxTokens longest it will become
     Sequence open(int maxTokens);
+
+    /// Opens an empty sequence with pictures. Only engines that see them are asked ([Suite#supports]).
+    ///
+    /// @throws EngineException if it sees none
+    default Sequence open(VisualInput visual) {
+        throw new EngineException("this engine sees no pictures");
+    }
 
     @Override
     void close();

@@ -88,10 +88,19 @@ record GoldenJson(Path file, String where, JsonNode node) {
     }
 
     float number() {
+        return (float) real();
+    }
+
+    boolean isNull() {
+        return node.isNull();
+    }
+
+    /// A number in full.
+    double real() {
         if (!node.isNumber()) {
             throw refused("must be a number");
         }
-        return node.floatValue();
+        return node.doubleValue();
     }
 
     boolean bool() {

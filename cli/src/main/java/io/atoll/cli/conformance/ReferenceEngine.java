@@ -9,6 +9,7 @@ import io.atoll.model.reference.Reference;
 import io.atoll.model.reference.Session;
 import io.atoll.model.trace.ForwardObserver;
 import java.lang.foreign.ValueLayout;
+import io.atoll.model.vision.VisualInput;
 import java.nio.file.Path;
 
 /// The plain forward pass in this process.
@@ -50,6 +51,11 @@ final class ReferenceEngine implements Engine {
     public Sequence open(int maxTokens) {
         return new ReferenceSequence(
                 reference.predicts() ? reference.draftingSession() : reference.session());
+    }
+
+    @Override
+    public Sequence open(VisualInput visual) {
+        return new ReferenceSequence(reference.session(visual));
     }
 
     @Override

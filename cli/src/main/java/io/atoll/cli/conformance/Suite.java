@@ -13,6 +13,11 @@ interface Suite {
         return KvFormat.BF16;
     }
 
+    /// Whether it can be run with an engine of this kind.
+    default boolean supports(ConformanceCommand.EngineKind engine) {
+        return true;
+    }
+
     /// Compares everything in the set.
     ///
     /// @param engines opens the engine under test; a suite that runs no model leaves it alone

@@ -22,7 +22,7 @@ public record Clip(Patches patches, List<Double> seconds) {
         return timestamp(seconds.get(slice));
     }
 
-    static String timestamp(double seconds) {
+    public static String timestamp(double seconds) {
         return "<"
                 + new BigDecimal(seconds).setScale(1, RoundingMode.HALF_EVEN).toPlainString()
                 + " seconds>";
