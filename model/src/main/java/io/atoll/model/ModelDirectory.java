@@ -97,9 +97,7 @@ public final class ModelDirectory implements AutoCloseable {
         if (!(files instanceof ReleaseFiles)) {
             return Optional.empty();
         }
-        return config()
-                .vision()
-                .map(vision -> new VisionTower(vision, weights()::tensor, kernels));
+        return config().vision().map(vision -> new VisionTower(vision, weights()::tensor, kernels));
     }
 
     /// Path of `tokenizer.json`. To encode and decode, [#tokenizer()] serves every kind of model.

@@ -126,8 +126,7 @@ public final class ConformanceCommand implements Callable<Integer> {
     }
 
     private boolean run(String name, FixtureSet fixtures, Kernels kernels, PrintWriter out) {
-        Suite suite =
-                SUITES.stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        Suite suite = SUITES.stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         if (!suite.supports(engine)) {
             out.printf("%-10s skip  not supported with engine %s yet%n", name, engine.label);
             return only.isEmpty(); // what was asked for and cannot be done is a failure

@@ -8,8 +8,8 @@ import io.atoll.model.reference.LayerState;
 import io.atoll.model.reference.Reference;
 import io.atoll.model.reference.Session;
 import io.atoll.model.trace.ForwardObserver;
-import java.lang.foreign.ValueLayout;
 import io.atoll.model.vision.VisualInput;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 
 /// The plain forward pass in this process.

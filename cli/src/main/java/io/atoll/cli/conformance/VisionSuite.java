@@ -76,8 +76,7 @@ final class VisionSuite implements Suite {
                 GoldenTensors tensors =
                         GoldenTensors.open(fixtures.file(VISION, "vision.safetensors"));
                 Engine engine = engines.open(path)) {
-            Optional<VisionTower> tower =
-                    model.visionTower(KernelLibrary.select(Optional.empty()));
+            Optional<VisionTower> tower = model.visionTower(KernelLibrary.select(Optional.empty()));
             if (tower.isEmpty()) {
                 checks.fail("tower", "the model has no vision tower: " + path);
                 return;
@@ -148,8 +147,7 @@ final class VisionSuite implements Suite {
     }
 
     private static PixelLimits limits(GoldenJson each) {
-        return new PixelLimits(
-                each.get("min_pixels").integer(), each.get("max_pixels").integer());
+        return new PixelLimits(each.get("min_pixels").integer(), each.get("max_pixels").integer());
     }
 
     private static void size(
@@ -237,9 +235,7 @@ final class VisionSuite implements Suite {
         /// The set's own patches.
         private List<Patches> exact() {
             byte[] levels =
-                    parts.tensors
-                            .bytes(id + "." + kind + "_levels")
-                            .toArray(ValueLayout.JAVA_BYTE);
+                    parts.tensors.bytes(id + "." + kind + "_levels").toArray(ValueLayout.JAVA_BYTE);
             List<Patches> all = new ArrayList<>();
             int from = 0;
             int perPatch = levels.length / grids.stream().mapToInt(PatchGrid::patches).sum();
@@ -309,8 +305,7 @@ final class VisionSuite implements Suite {
             int most = 0;
             int different = 0;
             for (int i = 0; i < expected.levels().length; i++) {
-                int off =
-                        Math.abs((expected.levels()[i] & 0xff) - (found.levels()[i] & 0xff));
+                int off = Math.abs((expected.levels()[i] & 0xff) - (found.levels()[i] & 0xff));
                 most = Math.max(most, off);
                 different += off == 0 ? 0 : 1;
             }
@@ -351,9 +346,7 @@ final class VisionSuite implements Suite {
             List<GoldenJson> rows = golden.get("position_ids").items();
             for (int axis = 0; axis < axes.length; axis++) {
                 checks.ids(
-                        id + " position_ids[" + axis + "]",
-                        rows.get(axis).integers(),
-                        axes[axis]);
+                        id + " position_ids[" + axis + "]", rows.get(axis).integers(), axes[axis]);
             }
             return prompt;
         }

@@ -235,7 +235,8 @@ class ConformanceCommandTest {
         assertEquals(List.of("vision     skip  not supported with engine serve yet"), all.lines());
         Ended asked = run(set.toString(), "--engine=serve", "--suite", "vision");
         assertEquals(1, asked.code());
-        assertEquals(List.of("vision     skip  not supported with engine serve yet"), asked.lines());
+        assertEquals(
+                List.of("vision     skip  not supported with engine serve yet"), asked.lines());
     }
 
     @Test

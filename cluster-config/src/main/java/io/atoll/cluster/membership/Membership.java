@@ -334,7 +334,7 @@ public final class Membership implements AutoCloseable {
         }
     }
 
-    private Map<String, HashMap<String, String>> tables() {
+    private Map<String, Map<String, String>> tables() {
         return hazelcast.getMap(TABLES);
     }
 

@@ -246,8 +246,9 @@ public final class PeerExperts implements ResidentExperts.Source, AutoCloseable 
                         .setExpert(expert)
                         .build()
                         .toByteArray();
-        List<PackedMatrix> matrices = new ArrayList<>();
-        try (FlightStream stream = peer.client.getStream(new Ticket(ticket), FETCH_LIMIT)) {
+        FlightStream stream = peer.client.getStream(new Ticket(ticket), FETCH_LIMIT);
+        try {
+            List<PackedMatrix> matrices = new ArrayList<>();
             for (String name : ExpertParts.MATRICES) {
                 boolean down = name.equals("down");
                 matrices.add(
@@ -261,12 +262,20 @@ public final class PeerExperts implements ResidentExperts.Source, AutoCloseable 
             if (stream.next()) {
                 throw new ExpertTransferException("more came than an expert");
             }
-        } catch (FlightRuntimeException | ExpertTransferException e) {
-            throw e;
-        } catch (Exception e) { // the signature of AutoCloseable
-            throw new ExpertTransferException(String.valueOf(e.getMessage()), e);
+            return new PackedExpert(matrices.get(0), matrices.get(1), matrices.get(2));
+        } finally {
+            end(stream);
         }
-        return new PackedExpert(matrices.get(0), matrices.get(1), matrices.get(2));
+    }
+
+    private static void end(FlightStream stream) {
+        try {
+            stream.close();
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+        } catch (Exception e) { // the signature of AutoCloseable
+            LOG.debug("a stream did not close", e);
+        }
     }
 
     /// One matrix, which has to have these sizes.

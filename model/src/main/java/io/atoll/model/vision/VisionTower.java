@@ -91,10 +91,7 @@ public final class VisionTower implements AutoCloseable {
                             config.patchSize(),
                             config.patchSize());
             positions =
-                    weights.tensor(
-                                    PREFIX + "pos_embed.weight",
-                                    config.positionEmbeddings(),
-                                    hidden)
+                    weights.tensor(PREFIX + "pos_embed.weight", config.positionEmbeddings(), hidden)
                             .floats();
             for (int i = 0; i < config.depth(); i++) {
                 String block = "blocks." + i + ".";
@@ -121,8 +118,7 @@ public final class VisionTower implements AutoCloseable {
                 weights.tensor(
                         PREFIX + name + ".weight",
                         shape.length > 0 ? shape : new long[] {rows, cols});
-        WeightFormat format =
-                tensor.dtype() == DType.BF16 ? WeightFormat.BF16 : WeightFormat.F32;
+        WeightFormat format = tensor.dtype() == DType.BF16 ? WeightFormat.BF16 : WeightFormat.F32;
         PackedMatrix packed =
                 Packing.pack(
                         format,
@@ -216,7 +212,9 @@ public final class VisionTower implements AutoCloseable {
                 float position =
                         (1 - down) * (1 - across) * positions[(top * side + left) * hidden + i]
                                 + (1 - down) * across * positions[(top * side + right) * hidden + i]
-                                + down * (1 - across) * positions[(bottom * side + left) * hidden + i]
+                                + down
+                                        * (1 - across)
+                                        * positions[(bottom * side + left) * hidden + i]
                                 + down * across * positions[(bottom * side + right) * hidden + i];
                 for (int slice = 0; slice < grid.slices(); slice++) {
                     long at = ((long) slice * grid.slicePatches() + index) * hidden + i;
@@ -273,8 +271,7 @@ public final class VisionTower implements AutoCloseable {
             MemorySegment queryKeyValue = floats(call, rows, 3 * hidden);
             multiply(block.queryKeyValue(), normed, rows, queryKeyValue, splitter);
 
-            KvLayout layout =
-                    new KvLayout(KvFormat.F32, heads, Kernels.ATTENTION_SEGMENT, padded);
+            KvLayout layout = new KvLayout(KvFormat.F32, heads, Kernels.ATTENTION_SEGMENT, padded);
             int sliceBlocks = Math.ceilDiv(grid.slicePatches(), layout.blockTokens());
             MemorySegment pool =
                     call.allocate(
@@ -344,7 +341,7 @@ public final class VisionTower implements AutoCloseable {
                                         out,
                                         (long) head * padded * Float.BYTES,
                                         attended,
-                                        ((long) row * hidden + head * dim) * Float.BYTES,
+                                        ((long) row * hidden + (long) head * dim) * Float.BYTES,
                                         (long) dim * Float.BYTES);
                             }
                         }
@@ -360,7 +357,7 @@ public final class VisionTower implements AutoCloseable {
         for (int head = 0; head < config.heads(); head++) {
             MemorySegment.copy(
                     from,
-                    ((long) first + head * dim) * Float.BYTES,
+                    ((long) first + (long) head * dim) * Float.BYTES,
                     to,
                     (long) head * padded * Float.BYTES,
                     (long) dim * Float.BYTES);
@@ -468,8 +465,7 @@ public final class VisionTower implements AutoCloseable {
 
     /// `x / 2 (1 + tanh(u))` with `u` the usual cubic, which is `x sigmoid(2 u)`.
     private static float geluTanh(float x) {
-        return x * ScalarMath.sigmoid(
-                GELU_SCALE * (x + GELU_CUBIC * x * x * x));
+        return x * ScalarMath.sigmoid(GELU_SCALE * (x + GELU_CUBIC * x * x * x));
     }
 
     /// `x / 2 (1 + erf(x / sqrt(2)))`.

@@ -48,9 +48,7 @@ class VisionTowerTest {
         Recording shown = new Recording();
         float[] small =
                 tower.embed(GoldenVision.patches("small"), VisionTower.Splitter.NONE, shown);
-        close(
-                GoldenVision.floats("small.image_tower"),
-                shown.floats("vision_tower").orElseThrow());
+        close(GoldenVision.floats("small.image_tower"), shown.floats("vision_tower").orElseThrow());
         close(GoldenVision.floats("small.image_embeddings"), small);
         close(GoldenVision.floats("odd.image_embeddings"), embed(GoldenVision.patches("odd")));
     }
@@ -126,8 +124,7 @@ class VisionTowerTest {
         Patches patches = GoldenVision.patches("small");
         VisualInput visual =
                 new VisualInput(
-                        List.of(
-                                new VisualInput.Picture(run, embed(patches), patches.digest())));
+                        List.of(new VisualInput.Picture(run, embed(patches), patches.digest())));
         checkLastLogits("small", ids, visual);
     }
 
@@ -159,8 +156,7 @@ class VisionTowerTest {
             float[][] logits = session.feed(ids, ForwardObserver.NONE);
             close(GoldenVision.floats(id + ".last_logits"), logits[ids.length - 1]);
             cut.feed(Arrays.copyOf(ids, 7), ForwardObserver.NONE);
-            float[][] rest =
-                    cut.feed(Arrays.copyOfRange(ids, 7, ids.length), ForwardObserver.NONE);
+            float[][] rest = cut.feed(Arrays.copyOfRange(ids, 7, ids.length), ForwardObserver.NONE);
             assertArrayEquals(logits[ids.length - 1], rest[rest.length - 1]);
         }
     }
