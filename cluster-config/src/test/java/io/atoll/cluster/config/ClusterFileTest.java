@@ -26,6 +26,7 @@ class ClusterFileTest {
                 pack-cache-bytes: 500000000000
                 replication: 1
                 gone-after: 30s
+                transfer-bytes-per-second: 0
                 coordinator:
                   listen: 127.0.0.1:8000
                   max-queued-requests: 64
