@@ -37,6 +37,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -244,7 +245,8 @@ public final class HttpApi implements AutoCloseable {
 
     /// The port it listens on.
     public int port() {
-        return server.activeLocalPort();
+        // activeLocalPort() counts loopback and wildcard addresses only.
+        return Objects.requireNonNull(server.activePort(), "not started").localAddress().getPort();
     }
 
     /// Lets the answers under way get to their clients, then stops listening and closes every connection. The engine should
