@@ -18,7 +18,7 @@ import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.KernelUnavailableException;
 import io.atoll.kernels.Kernels;
-import io.atoll.kernels.MemoryRate;
+import io.atoll.kernels.ReadSpeed;
 import io.atoll.kernels.cuda.Cuda;
 import io.atoll.kernels.cuda.CudaException;
 import io.atoll.proto.v1.WorkerCatalogue;
@@ -164,7 +164,7 @@ public final class ExpertWorker implements AutoCloseable {
                                         new ExpertControlService.Machine(
                                                 settings.threads(),
                                                 KernelLibrary.describe(kernels, settings.threads()),
-                                                MemoryRate.of(computePool)),
+                                                ReadSpeed.quick(kernels, computePool)),
                                         new ExpertChanges(
                                                 loaded.experts(),
                                                 batchLoop,

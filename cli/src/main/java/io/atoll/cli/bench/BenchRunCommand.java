@@ -3,6 +3,7 @@ package io.atoll.cli.bench;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
 import io.atoll.cluster.config.ConfigFileException;
+import io.atoll.kernels.ReadSpeed;
 import io.atoll.model.ModelDirectory;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -13,7 +13,9 @@ import io.atoll.cli.roles.AttentionParts;
 import io.atoll.cluster.config.ClusterFile;
 import io.atoll.cluster.config.ClusterFile.AttentionSection;
 import io.atoll.cluster.config.ClusterFile.ExpertWorkerSection;
+import io.atoll.kernels.ComputePool;
 import io.atoll.kernels.KernelLibrary;
+import io.atoll.kernels.ReadSpeed;
 import io.atoll.kernels.WeightFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.tokenizer.Tokenizer;
@@ -106,7 +108,9 @@ final class Measurement {
     }
 
     private double readSpeed() {
-        return ReadSpeed.measure(KernelLibrary.select(plan.kernels), threads, plan.readBytes);
+        try (ComputePool pool = new ComputePool(threads)) {
+            return ReadSpeed.measure(KernelLibrary.select(plan.kernels), pool, plan.readBytes);
+        }
     }
 
     /// The attention worker waits while the workers compute, so they share its threads among them.
