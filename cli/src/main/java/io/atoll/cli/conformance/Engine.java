@@ -2,6 +2,7 @@ package io.atoll.cli.conformance;
 
 import io.atoll.model.config.TextConfig;
 import io.atoll.model.trace.ForwardObserver;
+import io.atoll.model.vision.VisionTower;
 import io.atoll.model.vision.VisualInput;
 import java.nio.file.Path;
 
@@ -21,7 +22,15 @@ interface Engine extends AutoCloseable {
     /// @param maxTokens longest it will become
     Sequence open(int maxTokens);
 
-    /// Opens an empty sequence with pictures. Only engines that see them are asked ([Suite#supports]).
+    /// The model's vision tower, on this engine's kernels; the caller closes it. Only engines that see pictures are asked
+    /// ([Suite#supports]).
+    ///
+    /// @throws EngineException if there is none
+    default VisionTower visionTower() {
+        throw new EngineException("this engine sees no pictures");
+    }
+
+    /// Opens an empty sequence with pictures. Only engines that see them are asked.
     ///
     /// @throws EngineException if it sees none
     default Sequence open(VisualInput visual) {

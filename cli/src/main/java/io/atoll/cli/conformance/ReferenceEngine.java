@@ -8,6 +8,7 @@ import io.atoll.model.reference.LayerState;
 import io.atoll.model.reference.Reference;
 import io.atoll.model.reference.Session;
 import io.atoll.model.trace.ForwardObserver;
+import io.atoll.model.vision.VisionTower;
 import io.atoll.model.vision.VisualInput;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
@@ -15,17 +16,19 @@ import java.nio.file.Path;
 /// The plain forward pass in this process.
 final class ReferenceEngine implements Engine {
     private final ModelDirectory model;
+    private final Kernels kernels;
     private final Reference reference;
 
-    private ReferenceEngine(ModelDirectory model, Reference reference) {
+    private ReferenceEngine(ModelDirectory model, Kernels kernels, Reference reference) {
         this.model = model;
+        this.kernels = kernels;
         this.reference = reference;
     }
 
     static ReferenceEngine open(Path directory, Kernels kernels, KvFormat kvFormat) {
         ModelDirectory model = ModelDirectory.open(directory);
         try {
-            return new ReferenceEngine(model, Reference.open(model, kernels, kvFormat));
+            return new ReferenceEngine(model, kernels, Reference.open(model, kernels, kvFormat));
         } catch (RuntimeException e) {
             model.close();
             throw e;
@@ -51,6 +54,12 @@ final class ReferenceEngine implements Engine {
     public Sequence open(int maxTokens) {
         return new ReferenceSequence(
                 reference.predicts() ? reference.draftingSession() : reference.session());
+    }
+
+    @Override
+    public VisionTower visionTower() {
+        return model.visionTower(kernels)
+                .orElseThrow(() -> new EngineException("the model has no vision tower"));
     }
 
     @Override

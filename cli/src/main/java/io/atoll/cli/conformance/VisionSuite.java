@@ -1,10 +1,8 @@
 package io.atoll.cli.conformance;
 
-import io.atoll.kernels.KernelLibrary;
 import io.atoll.kernels.KvFormat;
 import io.atoll.model.ModelDirectory;
 import io.atoll.model.config.PixelLimits;
-import io.atoll.model.config.VisionConfig;
 import io.atoll.model.config.VisionTokens;
 import io.atoll.model.tokenizer.Tokenizer;
 import io.atoll.model.trace.ForwardObserver;
@@ -30,7 +28,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.function.Supplier;
 import javax.imageio.ImageIO;
 
@@ -47,8 +44,6 @@ final class VisionSuite implements Suite {
     private static final int MOST_LEVELS = 2;
 
     private static final double MOST_DIFFERENT = 0.01;
-
-    private static final double UNKNOWN_FPS = 24;
 
     @Override
     public String name() {
@@ -76,20 +71,14 @@ final class VisionSuite implements Suite {
                 GoldenTensors tensors =
                         GoldenTensors.open(fixtures.file(VISION, "vision.safetensors"));
                 Engine engine = engines.open(path)) {
-            Optional<VisionTower> tower = model.visionTower(KernelLibrary.select(Optional.empty()));
-            if (tower.isEmpty()) {
-                checks.fail("tower", "the model has no vision tower: " + path);
-                return;
-            }
-            try (VisionTower opened = tower.get()) {
-                VisionConfig vision = opened.config();
+            try (VisionTower opened = engine.visionTower()) {
                 Parts parts =
                         new Parts(
                                 fixtures,
                                 tensors,
                                 tokenizer,
                                 model.config().visionTokens().orElseThrow(),
-                                processor(path, vision),
+                                PictureProcessor.read(path, opened.config()),
                                 opened,
                                 engine,
                                 Math.min(tokenizer.size(), model.config().text().vocabSize()));
@@ -98,15 +87,6 @@ final class VisionSuite implements Suite {
                 }
             }
         }
-    }
-
-    private static PictureProcessor processor(Path model, VisionConfig vision) {
-        return new PictureProcessor(
-                vision,
-                PixelLimits.read(
-                        model.resolve("preprocessor_config.json"), vision, PixelLimits.PICTURE),
-                PixelLimits.read(
-                        model.resolve("video_preprocessor_config.json"), vision, PixelLimits.CLIP));
     }
 
     // The rules of sizes and sampling, over many numbers.
@@ -184,7 +164,7 @@ final class VisionSuite implements Suite {
         return golden.optional("fps")
                 .filter(given -> !given.isNull())
                 .map(GoldenJson::real)
-                .orElse(UNKNOWN_FPS);
+                .orElse(FrameSampling.UNKNOWN_FPS);
     }
 
     /// What all cases need.
@@ -283,17 +263,7 @@ final class VisionSuite implements Suite {
             if (image == null) {
                 throw new FixtureException(file, "is no picture");
             }
-            byte[] rgb = new byte[3 * image.getWidth() * image.getHeight()];
-            int at = 0;
-            for (int y = 0; y < image.getHeight(); y++) {
-                for (int x = 0; x < image.getWidth(); x++) {
-                    int pixel = image.getRGB(x, y);
-                    rgb[at++] = (byte) (pixel >> 16);
-                    rgb[at++] = (byte) (pixel >> 8);
-                    rgb[at++] = (byte) pixel;
-                }
-            }
-            return new RgbPicture(image.getWidth(), image.getHeight(), rgb);
+            return RgbPicture.of(image);
         }
 
         private void levels(int index, Patches expected, Patches found) {

@@ -92,15 +92,10 @@ public final class Reference implements AutoCloseable {
     ///
     /// @throws IllegalStateException if the model has no such module
     public Session draftingSession() {
-        return draftingSession(VisualInput.NONE);
-    }
-
-    /// The same, with pictures.
-    public Session draftingSession(VisualInput visual) {
         if (!predicts()) {
             throw new IllegalStateException("the model has no multi-token prediction module");
         }
-        return open(visual, weights.predictor());
+        return open(VisualInput.NONE, weights.predictor());
     }
 
     @Override

@@ -5,6 +5,9 @@ import java.util.List;
 
 /// Which frames of a video the model sees, and when they were (model specification G.1 and G.3).
 public final class FrameSampling {
+    /// Taken for a video's frames a second where nobody knows them.
+    public static final double UNKNOWN_FPS = 24;
+
     private static final double SAMPLED_PER_SECOND = 2;
     private static final int MIN_FRAMES = 4;
     private static final int MAX_FRAMES = 768;
@@ -14,7 +17,7 @@ public final class FrameSampling {
     /// Frames to take, two a second and evenly spread, so that a decoder needs to keep no others.
     ///
     /// @param total frames of the video
-    /// @param framesPerSecond of the video; 24 where it is not known
+    /// @param framesPerSecond of the video; [#UNKNOWN_FPS] where it is not known
     public static int[] indices(int total, double framesPerSecond) {
         if (total <= 0 || !(framesPerSecond > 0) || Double.isInfinite(framesPerSecond)) {
             throw new VisionException(

@@ -2,6 +2,7 @@ package io.atoll.model.vision;
 
 import io.atoll.model.config.PixelLimits;
 import io.atoll.model.config.VisionConfig;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -13,16 +14,23 @@ import java.util.List;
 public record PictureProcessor(VisionConfig config, PixelLimits pictures, PixelLimits clips) {
     private static final int CHANNELS = 3;
 
+    /// With the limits that a release's directory names, or those of releases where it has no such files.
+    ///
+    /// @throws io.atoll.model.config.ConfigException if they are damaged, or not of this tower
+    public static PictureProcessor read(Path directory, VisionConfig config) {
+        return new PictureProcessor(
+                config,
+                PixelLimits.read(
+                        directory.resolve("preprocessor_config.json"), config, PixelLimits.PICTURE),
+                PixelLimits.read(
+                        directory.resolve("video_preprocessor_config.json"),
+                        config,
+                        PixelLimits.CLIP));
+    }
+
     /// Pixels of the side of a square that becomes one embedding.
     private int factor() {
         return config.patchSize() * config.spatialMergeSize();
-    }
-
-    /// How a still picture of this size will be cut; known before it is decoded.
-    ///
-    /// @throws VisionException if one side is more than 200 times the other
-    public PatchGrid grid(int width, int height) {
-        return grid(1, PictureSize.ofPicture(height, width, factor(), pictures));
     }
 
     /// Resizes and cuts a still picture.

@@ -70,11 +70,6 @@ public final class VisualInput {
         }
     }
 
-    /// Index after the last pad; 0 without pictures.
-    public int end() {
-        return pictures.isEmpty() ? 0 : pictures.getLast().run().end();
-    }
-
     /// Writes the embedding that takes a pad's place.
     ///
     /// @param index of a token in the sequence

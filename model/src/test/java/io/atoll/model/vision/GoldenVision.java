@@ -4,9 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.atoll.model.checkpoint.Checkpoint;
 import io.atoll.model.config.ModelConfig;
-import io.atoll.model.config.PixelLimits;
 import io.atoll.model.config.VisionConfig;
-import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.ValueLayout;
@@ -23,12 +21,7 @@ public final class GoldenVision {
 
     public static PictureProcessor processor() {
         VisionConfig vision = ModelConfig.read(DEMO.resolve("config.json")).vision().orElseThrow();
-        return new PictureProcessor(
-                vision,
-                PixelLimits.read(
-                        DEMO.resolve("preprocessor_config.json"), vision, PixelLimits.PICTURE),
-                PixelLimits.read(
-                        DEMO.resolve("video_preprocessor_config.json"), vision, PixelLimits.CLIP));
+        return PictureProcessor.read(DEMO, vision);
     }
 
     public static JsonNode json(String name) {
@@ -82,17 +75,7 @@ public final class GoldenVision {
 
     static RgbPicture picture(String name) {
         try {
-            BufferedImage image = ImageIO.read(path(name).toFile());
-            byte[] rgb = new byte[3 * image.getWidth() * image.getHeight()];
-            for (int y = 0, at = 0; y < image.getHeight(); y++) {
-                for (int x = 0; x < image.getWidth(); x++) {
-                    int pixel = image.getRGB(x, y);
-                    rgb[at++] = (byte) (pixel >> 16);
-                    rgb[at++] = (byte) (pixel >> 8);
-                    rgb[at++] = (byte) pixel;
-                }
-            }
-            return new RgbPicture(image.getWidth(), image.getHeight(), rgb);
+            return RgbPicture.of(ImageIO.read(path(name).toFile()));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
