@@ -132,22 +132,7 @@ final class Measurement {
                             null,
                             null));
         }
-        ClusterFile file = plan.file;
-        return new ClusterFile(
-                LocalCluster.CLUSTER_ID,
-                file.model(),
-                file.kernels(),
-                file.expertFormat(),
-                file.packCache(),
-                file.packCacheBytes(),
-                file.replication(),
-                file.goneAfter(),
-                file.transferBytesPerSecond(),
-                Optional.empty(), // these workers are on this machine, and were told no more
-                Optional.empty(), // nor has anyone to find
-                file.coordinator(),
-                file.attentionWorker(),
-                sections);
+        return plan.file.onThisMachine(LocalCluster.CLUSTER_ID, sections);
     }
 
     private BenchReport measure(ClusterFile file, List<AtollProcess> workers, double readBefore)

@@ -1,6 +1,5 @@
 package io.atoll.cli.certs;
 
-import io.atoll.cluster.security.PemFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -61,14 +60,8 @@ public final class CertsInitCommand implements Callable<Integer> {
         Instant now = Instant.now();
         CertificateAuthority.Issued made =
                 CertificateAuthority.create(name, now, now.plus(Duration.ofDays(days)));
-        NewFiles.writePrivate(key, PemFiles.write(made.key()));
-        NewFiles.writePublic(certificate, PemFiles.write(made.certificate()));
-        command.commandLine()
-                .getOut()
-                .printf(
-                        "%s and %s, valid until %s%n",
-                        certificate, key, made.certificate().getNotAfter().toInstant());
-        command.commandLine().getOut().flush();
+        NewFiles.write(made, certificate, key);
+        NewFiles.report(made, certificate, key, command.commandLine().getOut());
         return 0;
     }
 }

@@ -96,17 +96,11 @@ public final class CertsIssueCommand implements Callable<Integer> {
             throw new ParameterException(command.commandLine(), "--host: " + e.getMessage(), e);
         }
         Files.createDirectories(out);
-        NewFiles.writePrivate(key, PemFiles.write(made.key()));
-        NewFiles.writePublic(certificate, PemFiles.write(made.certificate()));
+        NewFiles.write(made, certificate, key);
         if (!Files.exists(copy)) {
             NewFiles.writePublic(copy, PemFiles.write(signer.certificate()));
         }
-        command.commandLine()
-                .getOut()
-                .printf(
-                        "%s and %s, valid until %s%n",
-                        certificate, key, made.certificate().getNotAfter().toInstant());
-        command.commandLine().getOut().flush();
+        NewFiles.report(made, certificate, key, command.commandLine().getOut());
         return 0;
     }
 }

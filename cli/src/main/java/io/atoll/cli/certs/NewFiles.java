@@ -1,6 +1,8 @@
 package io.atoll.cli.certs;
 
+import io.atoll.cluster.security.PemFiles;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
@@ -22,6 +24,22 @@ final class NewFiles {
                 throw new IOException(file + " is there already and is not overwritten");
             }
         }
+    }
+
+    /// Writes a certificate and its key.
+    static void write(CertificateAuthority.Issued made, Path certificate, Path key)
+            throws IOException {
+        writePrivate(key, PemFiles.write(made.key()));
+        writePublic(certificate, PemFiles.write(made.certificate()));
+    }
+
+    /// Says where a certificate and its key are, and until when they hold.
+    static void report(
+            CertificateAuthority.Issued made, Path certificate, Path key, PrintWriter out) {
+        out.printf(
+                "%s and %s, valid until %s%n",
+                certificate, key, made.certificate().getNotAfter().toInstant());
+        out.flush();
     }
 
     /// Only its owner may read it, from its first moment on.

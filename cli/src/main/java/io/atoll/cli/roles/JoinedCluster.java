@@ -69,14 +69,15 @@ final class JoinedCluster implements ClusterMembers, AutoCloseable {
         }
     }
 
+    private List<ClusterNode> joinedExpertWorkers() {
+        return membership.map(joined -> joined.nodes(NodeRole.EXPERT_WORKER)).orElse(List.of());
+    }
+
     /// Where every expert worker is, by name: as it says itself if it has joined, else as the file says.
     Map<String, HostPort> allExpertWorkers() {
         Map<String, HostPort> all = new LinkedHashMap<>();
         file.expertWorkers().forEach(worker -> all.put(worker.name(), worker.address()));
-        membership
-                .map(joined -> joined.nodes(NodeRole.EXPERT_WORKER))
-                .orElse(List.of())
-                .forEach(node -> all.put(node.name(), node.address()));
+        joinedExpertWorkers().forEach(node -> all.put(node.name(), node.address()));
         return all;
     }
 
@@ -101,10 +102,7 @@ final class JoinedCluster implements ClusterMembers, AutoCloseable {
 
     @Override
     public List<WorkerAddress> expertWorkers() {
-        return membership
-                .map(joined -> joined.nodes(NodeRole.EXPERT_WORKER))
-                .orElse(List.of())
-                .stream()
+        return joinedExpertWorkers().stream()
                 .map(
                         node ->
                                 new WorkerAddress(

@@ -178,6 +178,25 @@ public record ClusterFile(
                 expertWorkers);
     }
 
+    /// The same settings for a cluster of processes of this machine, which need neither certificates nor to find each other.
+    public ClusterFile onThisMachine(String id, List<ExpertWorkerSection> workers) {
+        return new ClusterFile(
+                id,
+                model,
+                kernels,
+                expertFormat,
+                packCache,
+                packCacheBytes,
+                replication,
+                goneAfter,
+                transferBytesPerSecond,
+                Optional.empty(),
+                Optional.empty(),
+                coordinator,
+                attentionWorker,
+                workers);
+    }
+
     /// The worker with this name.
     ///
     /// @throws IllegalArgumentException naming those there are

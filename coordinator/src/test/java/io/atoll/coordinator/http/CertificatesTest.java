@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.linecorp.armeria.common.TlsKeyPair;
+import io.atoll.cluster.security.PemFiles;
 import io.atoll.coordinator.Coordinator;
 import io.atoll.coordinator.CoordinatorSettings;
 import io.atoll.coordinator.LogLines;
@@ -22,7 +23,6 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
-import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import javax.net.ssl.SSLContext;
@@ -144,8 +144,8 @@ final class CertificatesTest {
     }
 
     private void write(TlsKeyPair of, TlsKeyPair secret) throws IOException {
-        Files.writeString(certificate, pem("CERTIFICATE", encoded(of)));
-        Files.writeString(key, pem("PRIVATE KEY", secret.privateKey().getEncoded()));
+        Files.writeString(certificate, PemFiles.write(of.certificateChain().getFirst()));
+        Files.writeString(key, PemFiles.write(secret.privateKey()));
     }
 
     private static byte[] encoded(TlsKeyPair pair) {
@@ -154,16 +154,6 @@ final class CertificatesTest {
         } catch (java.security.cert.CertificateEncodingException e) {
             throw new AssertionError(e);
         }
-    }
-
-    private static String pem(String kind, byte[] bytes) {
-        return "-----BEGIN "
-                + kind
-                + "-----\n"
-                + Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(bytes)
-                + "\n-----END "
-                + kind
-                + "-----\n";
     }
 
     /// A TLS connection that trusts whoever answers and can be used several times.
